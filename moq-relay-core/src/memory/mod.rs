@@ -1,0 +1,101 @@
+//! An in-memory transport: both ends of a WebTransport-like session in one process.
+//!
+//! [`pair`] makes the two ends. They implement [`web_transport_trait`], so whatever serves a QUIC
+//! session serves them too, without sockets, certificates or a network. Together with tokio's
+//! paused clock a test over them is deterministic: the same calls give the same order of events.
+//!
+//! It is not a simulation of QUIC packets: nothing is lost, reordered or encrypted. It does behave
+//! as quinn does wherever code above it could be wrong about that:
+//!
+//! - Dropping a [`SendStream`] finishes it cleanly; dropping a [`RecvStream`] stops it with code 0.
+//! - A reset discards what was not read yet, and a read after the one that reported the reset
+//!   returns a clean end.
+//! - A stream is accepted by the peer once its first byte or its end arrives, so a stream that was
+//!   reset before is never seen.
+//! - What arrived before the session ended can still be accepted and read.
+//! - Stream handles keep the session open, like clones of the [`Session`].
+//! - A stream whose priority changes while it waits for the link keeps its old place until its
+//!   next packet has left.
+//!
+//! By default everything is delivered at once, inside the call that sent it. [`Config::delay`] and
+//! [`Config::rate`] put a link between the ends, and [`Session::cut`] makes it fall silent.
+
+mod error;
+mod flow;
+mod link;
+mod recv;
+mod send;
+mod session;
+mod shared;
+mod state;
+mod stream;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use error::Error;
+pub use session::{Session, SessionStats};
+pub use stream::{RecvStream, SendStream};
+
+use shared::Shared;
+
+/// The properties of a [`pair`]; both ends and both directions get the same.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Unidirectional streams an end may have open at a time, as granted by the peer.
+    ///
+    /// Default 100, which is also what quinn grants.
+    pub max_uni_streams: usize,
+    /// Bidirectional streams an end may have open at a time, as granted by the peer.
+    ///
+    /// Default 100, which is also what quinn grants.
+    pub max_bi_streams: usize,
+    /// Bytes a stream accepts before the peer has read them. At least 1.
+    ///
+    /// Default 1.25 MB, quinn's stream receive window.
+    pub stream_window: usize,
+    /// Bytes an end accepts over all its streams before the peer has read them. At least 1.
+    ///
+    /// Default 10 MB, quinn's send window.
+    pub session_window: usize,
+    /// Time anything takes from one end to the other. Default zero.
+    pub delay: Duration,
+    /// Bytes per second that fit in each direction, at least 1; `None` is without limit.
+    ///
+    /// Only the payload of streams counts. Default `None`.
+    pub rate: Option<u64>,
+    /// Time after which both ends fail once the link was [cut](Session::cut); `None` is never.
+    ///
+    /// A link that was not cut counts as kept alive. Default `None`.
+    pub idle: Option<Duration>,
+    /// What `protocol()` answers at both ends, as if negotiated. Default `None`.
+    pub protocol: Option<String>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            max_uni_streams: 100,
+            max_bi_streams: 100,
+            stream_window: 1_250_000,
+            session_window: 10_000_000,
+            delay: Duration::ZERO,
+            rate: None,
+            idle: None,
+            protocol: None,
+        }
+    }
+}
+
+/// Makes the two ends of a session.
+///
+/// With a delay, a rate or an idle timeout the ends need tokio's clock: calls that leave something
+/// in flight must then be made inside a tokio runtime with time enabled. The first of them starts
+/// one task, which the pair owns and which ends with the last handle.
+pub fn pair(config: Config) -> (Session, Session) {
+    let shared = Arc::new(Shared::new(config));
+    Session::pair(shared)
+}
