@@ -1,0 +1,237 @@
+//! Reading messages.
+
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use bytes::{Bytes, BytesMut};
+
+use super::error::StreamError;
+use crate::code::Code;
+use crate::coding::{DecodeError, Input, Message, Scanner};
+use crate::dialect::Dialect;
+use crate::wt;
+
+/// The most bytes that are taken from the transport at once while messages are read.
+const READ_BYTES: usize = 4096;
+
+/// Our end of a stream that we read from.
+///
+/// Dropping it stops the stream with [`Code::CANCEL`], unless its end was reached.
+pub struct Reader<S: wt::RecvStream> {
+    stream: S,
+    dialect: Dialect,
+    /// Bytes that have arrived after the last message.
+    chunk: Bytes,
+    message: Partial,
+    state: State,
+}
+
+/// Whether there is more to read.
+enum State {
+    Open,
+    /// The stream failed and the reader's owner does not know yet.
+    Failed(StreamError),
+    Ended,
+}
+
+impl<S: wt::RecvStream> Reader<S> {
+    /// Reads from `stream` in a dialect.
+    pub fn new(stream: S, dialect: Dialect) -> Self {
+        let (chunk, message) = (Bytes::new(), Partial::default());
+        Reader {
+            stream,
+            dialect,
+            chunk,
+            message,
+            state: State::Open,
+        }
+    }
+
+    /// Tells the dialect that is read.
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    pub(crate) fn set_dialect(&mut self, dialect: Dialect) {
+        self.dialect = dialect;
+    }
+
+    /// Reads a message. Cancel-safe, if the next call is for the same type of message.
+    ///
+    /// # Errors
+    ///
+    /// If the stream ends or fails before the message is complete, or if it is none.
+    pub async fn decode<M: Message>(&mut self) -> Result<M, StreamError> {
+        self.decode_maybe().await?.ok_or(StreamError::Truncated)
+    }
+
+    /// Reads a message, or nothing if the stream ends before it begins. Cancel-safe, if the next
+    /// call is for the same type of message.
+    ///
+    /// # Errors
+    ///
+    /// If the stream ends inside of the message or fails, or if it is no such message.
+    pub async fn decode_maybe<M: Message>(&mut self) -> Result<Option<M>, StreamError> {
+        loop {
+            if let Some(message) = self.message.advance(&mut self.chunk, self.dialect)? {
+                return Ok(Some(message));
+            }
+            match self.receive(READ_BYTES).await? {
+                Some(chunk) => self.chunk = chunk,
+                None if self.message.is_empty() => return Ok(None),
+                None => return Err(StreamError::Truncated),
+            }
+        }
+    }
+
+    /// Reads at most `max` bytes as they are, or nothing at the stream's end. Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// If the stream fails.
+    pub async fn read(&mut self, max: usize) -> Result<Option<Bytes>, StreamError> {
+        match self.take(max) {
+            Some(bytes) => Ok(Some(bytes)),
+            None => self.receive(max).await,
+        }
+    }
+
+    /// Reads as [`Reader::read`] does what has already arrived. It registers no waker.
+    ///
+    /// # Errors
+    ///
+    /// If the stream has failed.
+    pub fn read_ready(&mut self, max: usize) -> Poll<Result<Option<Bytes>, StreamError>> {
+        if let Some(bytes) = self.take(max) {
+            return Poll::Ready(Ok(Some(bytes)));
+        }
+        pin!(self.receive(max)).poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    /// Waits for the end of a stream on which nothing more may come. Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// If something does come, or if the stream fails.
+    pub async fn end(&mut self) -> Result<(), StreamError> {
+        match self.read(READ_BYTES).await? {
+            Some(_) => Err(StreamError::Trailing),
+            None => Ok(()),
+        }
+    }
+
+    /// Tells the peer that nothing more will be read.
+    pub fn stop(mut self, code: Code) {
+        self.stop_once(code);
+    }
+
+    fn stop_once(&mut self, code: Code) {
+        if let State::Open = self.state {
+            self.state = State::Ended;
+            self.stream.stop(code.0);
+        }
+    }
+
+    fn take(&mut self, max: usize) -> Option<Bytes> {
+        let bytes = self.chunk.split_to(max.min(self.chunk.len()));
+        if self.chunk.is_empty() {
+            self.chunk = Bytes::new();
+        }
+        (!bytes.is_empty()).then_some(bytes)
+    }
+
+    /// Waits for bytes of the transport; there are some, or the stream has ended.
+    async fn receive(&mut self, max: usize) -> Result<Option<Bytes>, StreamError> {
+        match std::mem::replace(&mut self.state, State::Ended) {
+            State::Open => self.state = State::Open,
+            State::Failed(error) => return Err(error),
+            State::Ended => return Ok(None),
+        }
+        loop {
+            match self.stream.read_chunk(max).await {
+                Ok(Some(chunk)) if chunk.is_empty() && max > 0 => {}
+                Ok(Some(chunk)) => return Ok(Some(chunk)),
+                Ok(None) => {
+                    self.state = State::Ended;
+                    return Ok(None);
+                }
+                Err(error) => {
+                    self.state = State::Ended;
+                    return Err(StreamError::from_transport(error));
+                }
+            }
+        }
+    }
+
+    /// Waits for more bytes and keeps them, for [`Reader::buffered`] to look at and for later calls
+    /// to read; so does it keep an error. Tells whether there are more. Cancel-safe.
+    pub(crate) async fn fill(&mut self) -> bool {
+        match self.receive(READ_BYTES).await {
+            Ok(Some(chunk)) if self.chunk.is_empty() => self.chunk = chunk,
+            Ok(Some(chunk)) => {
+                let mut joined = BytesMut::with_capacity(self.chunk.len() + chunk.len());
+                joined.extend_from_slice(&self.chunk);
+                joined.extend_from_slice(&chunk);
+                self.chunk = joined.freeze();
+            }
+            Ok(None) => return false,
+            Err(error) => {
+                self.state = State::Failed(error);
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Shows the bytes that have arrived and were not read.
+    pub(crate) fn buffered(&self) -> &[u8] {
+        &self.chunk
+    }
+}
+
+impl<S: wt::RecvStream> Drop for Reader<S> {
+    fn drop(&mut self) {
+        self.stop_once(Code::CANCEL);
+    }
+}
+
+/// A message of which some bytes have arrived.
+#[derive(Default)]
+struct Partial {
+    scanner: Option<Scanner>,
+    /// A copy of the bytes, so that few bytes do not pin a large receive buffer.
+    bytes: BytesMut,
+}
+
+impl Partial {
+    fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Takes what belongs to the message out of `chunk`, and gives the message once it is complete.
+    fn advance<M: Message>(
+        &mut self,
+        chunk: &mut Bytes,
+        dialect: Dialect,
+    ) -> Result<Option<M>, DecodeError> {
+        let scanner = self
+            .scanner
+            .get_or_insert_with(|| Scanner::new(M::fields(dialect)));
+        let Some(len) = scanner.scan(chunk)? else {
+            self.bytes.extend_from_slice(chunk);
+            *chunk = Bytes::new();
+            return Ok(None);
+        };
+        self.scanner = None;
+        let tail = chunk.split_to(len);
+        if chunk.is_empty() {
+            *chunk = Bytes::new();
+        }
+        if self.bytes.is_empty() {
+            return M::decode(&mut Input::new(&tail), dialect).map(Some);
+        }
+        let mut bytes = std::mem::take(&mut self.bytes);
+        bytes.extend_from_slice(&tail);
+        M::decode(&mut Input::new(&bytes), dialect).map(Some)
+    }
+}
