@@ -59,6 +59,8 @@ pub(super) struct Link {
     /// When the packet being sent has left.
     busy_until: Instant,
     delay: Duration,
+    /// Nothing gets through any more.
+    silent: bool,
     /// Bytes per second.
     pub(super) rate: Option<u64>,
 }
@@ -82,12 +84,16 @@ impl Link {
             flight: VecDeque::new(),
             busy_until: now,
             delay,
+            silent: false,
             rate,
         }
     }
 
     /// Queues a flow behind those of the same priority.
     pub(super) fn schedule(&mut self, flow: FlowId, priority: i32) {
+        if self.silent {
+            return;
+        }
         self.turn += 1;
         let turn = Reverse(self.turn);
         self.schedule.push(Slot {
@@ -121,6 +127,9 @@ impl Link {
 
     /// Sends what takes no room, behind the packet that is being sent.
     pub(super) fn send(&mut self, now: Instant, event: Event) {
+        if self.silent {
+            return;
+        }
         let due = self.busy_until.max(now) + self.delay;
         self.flight.push_back((due, event));
     }
@@ -131,8 +140,8 @@ impl Link {
     }
 
     /// When the next packet may be sent, if there is something to send.
-    pub(super) fn next_departure(&self) -> Option<Instant> {
-        (!self.schedule.is_empty()).then_some(self.busy_until)
+    pub(super) fn next_departure(&self, now: Instant) -> Option<Instant> {
+        (!self.schedule.is_empty()).then_some(self.busy_until.max(now))
     }
 
     /// Takes the next event to arrive.
@@ -145,8 +154,9 @@ impl Link {
         self.schedule.clear();
     }
 
-    /// Forgets everything.
+    /// Loses everything, from now on.
     pub(super) fn silence(&mut self) {
+        self.silent = true;
         self.schedule.clear();
         self.flight.clear();
     }

@@ -20,6 +20,7 @@
 //! By default everything is delivered at once, inside the call that sent it. [`Config::delay`] and
 //! [`Config::rate`] put a link between the ends, and [`Session::cut`] makes it fall silent.
 
+mod clock;
 mod error;
 mod flow;
 mod link;
@@ -27,6 +28,7 @@ mod recv;
 mod send;
 mod session;
 mod shared;
+mod signals;
 mod state;
 mod stream;
 

@@ -5,7 +5,7 @@ use std::task::{Poll, Waker};
 use bytes::Bytes;
 
 use super::Error;
-use super::flow::{Duplex, FlowId, RecvEnd, RecvPhase};
+use super::flow::{Duplex, FlowId, Kind, RecvEnd, RecvPhase};
 use super::link::Event;
 use super::state::State;
 
@@ -161,12 +161,17 @@ impl State {
             return;
         }
         flow.recv.announced = true;
-        let end = &mut self.ends[flow.reader().index()];
+        let reader = flow.reader();
+        let end = &mut self.ends[reader.index()];
         match flow.answer {
-            Some(send) => end
-                .arrived_bi
-                .push(Duplex { send, recv: id }, &mut self.effects),
-            None => end.arrived_uni.push(id, &mut self.effects),
+            Some(send) => {
+                end.arrived_bi.push_back(Duplex { send, recv: id });
+                self.effects.arrived(reader, Kind::Bi);
+            }
+            None => {
+                end.arrived_uni.push_back(id);
+                self.effects.arrived(reader, Kind::Uni);
+            }
         }
     }
 

@@ -173,12 +173,12 @@ impl State {
         let end = &mut self.ends[flow.writer.index()];
         flow.send.held -= bytes;
         end.held -= bytes;
+        let mut waiting = std::mem::take(&mut end.blocked);
         if !flow.send.blocked {
-            self.effects.wake(&mut flow.send.waker);
+            waiting.push(id);
         }
-        let mut blocked = std::mem::take(&mut end.blocked);
-        blocked.sort_by_key(|id| Reverse(self.flows.get(id).map(|flow| flow.send.priority)));
-        for id in blocked {
+        waiting.sort_by_key(|id| Reverse(self.flows.get(id).map(|flow| flow.send.priority)));
+        for id in waiting {
             if let Some(flow) = self.flows.get_mut(&id) {
                 flow.send.blocked = false;
                 self.effects.wake(&mut flow.send.waker);

@@ -1,14 +1,14 @@
-use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
-use web_transport_trait as wt;
+use web_transport_trait::{self as wt, Session as _};
 
 use super::Error;
 use super::flow::{Duplex, Kind, Side};
 use super::shared::{Handle, Shared};
+use super::state::State;
 use super::stream::{RecvStream, SendStream};
 
 /// One end of an in-memory session. Clones are handles to the same end.
@@ -46,13 +46,28 @@ impl Session {
 
     /// Waits for the peer to allow one stream more.
     async fn permit(&self, kind: Kind) -> Result<OwnedSemaphorePermit, Error> {
+        let signals = self.handle.signals();
         tokio::select! {
             biased;
-            error = wt::Session::closed(self) => Err(error),
-            permit = self.handle.limit(kind).acquire_owned() => {
-                // The limits are never closed; if they were, no stream could be opened.
+            () = signals.over.cancelled() => Err(self.closed().await),
+            // The limits are never closed; if one were, no stream could be opened any more.
+            permit = signals.limit(kind).clone().acquire_owned() => {
                 permit.map_err(|_| Error::LocallyClosed)
             }
+        }
+    }
+
+    /// Waits for a stream to arrive.
+    async fn accept<T>(
+        &self,
+        kind: Kind,
+        next: impl Fn(&mut State, Side) -> Option<Result<T, Error>>,
+    ) -> Result<T, Error> {
+        loop {
+            if let Some(stream) = self.handle.with(&next) {
+                return stream;
+            }
+            self.handle.signals().arrival(kind).await;
         }
     }
 
@@ -68,20 +83,12 @@ impl wt::Session for Session {
     type Error = Error;
 
     async fn accept_uni(&self) -> Result<RecvStream, Error> {
-        let flow = poll_fn(|cx| {
-            self.handle
-                .with(|state, side| state.poll_accept_uni(side, cx.waker()))
-        })
-        .await?;
+        let flow = self.accept(Kind::Uni, State::accept_uni).await?;
         Ok(RecvStream::new(self.handle.clone(), flow))
     }
 
     async fn accept_bi(&self) -> Result<(SendStream, RecvStream), Error> {
-        let flows = poll_fn(|cx| {
-            self.handle
-                .with(|state, side| state.poll_accept_bi(side, cx.waker()))
-        })
-        .await?;
+        let flows = self.accept(Kind::Bi, State::accept_bi).await?;
         Ok(self.duplex(flows))
     }
 
@@ -123,19 +130,34 @@ impl wt::Session for Session {
     }
 
     async fn closed(&self) -> Error {
-        poll_fn(|cx| {
-            self.handle
-                .with(|state, side| state.poll_closed(side, cx.waker()))
-        })
-        .await
+        loop {
+            self.handle.signals().over.cancelled().await;
+            if let Err(error) = self.handle.with(|state, side| state.check(side)) {
+                return error;
+            }
+        }
     }
 
     fn stats(&self) -> impl wt::Stats {
+        let config = self.handle.config();
+        let signals = self.handle.signals();
+        let occupancy = |kind, max: usize| {
+            let available = signals.limit(kind).available_permits();
+            let open = max.saturating_sub(available) as u64;
+            wt::StreamState {
+                open,
+                available: available as u64,
+            }
+        };
         self.handle.with(|state, side| SessionStats {
+            streams: wt::Streams {
+                uni: occupancy(Kind::Uni, config.max_uni_streams),
+                bidi: occupancy(Kind::Bi, config.max_bi_streams),
+            },
             sent: state.ends[side.index()].sent,
             received: state.ends[side.index()].received,
             rate: state.links[side.index()].rate,
-            delay: self.handle.config().delay,
+            delay: config.delay,
         })
     }
 }
@@ -143,6 +165,7 @@ impl wt::Session for Session {
 /// What one end has counted, at the time it was asked for.
 #[derive(Debug, Clone, Copy)]
 pub struct SessionStats {
+    streams: wt::Streams,
     sent: u64,
     received: u64,
     rate: Option<u64>,
@@ -150,6 +173,11 @@ pub struct SessionStats {
 }
 
 impl wt::Stats for SessionStats {
+    /// Streams this end opened; `available` is what the limit leaves.
+    fn streams(&self) -> Option<wt::Streams> {
+        Some(self.streams)
+    }
+
     /// Payload bytes that left this end.
     fn bytes_sent(&self) -> Option<u64> {
         Some(self.sent)

@@ -1,41 +1,36 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Waker;
 
-use tokio::runtime;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
-use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::Config;
-use super::flow::{Kind, Side};
+use super::clock::Clock;
+use super::flow::Side;
+use super::signals::Signals;
 use super::state::State;
 
 /// What the handles of both ends share.
 pub(super) struct Shared {
     config: Config,
     state: Mutex<State>,
-    /// Streams an end may still open, by end and kind. Fair: first come, first served.
-    limits: [[Arc<Semaphore>; 2]; 2],
-    /// The task that wakes up when something in flight is due. Empty until there is such a thing.
-    clock: Mutex<JoinSet<()>>,
-    /// Tells the task that something is due earlier than it knows.
-    alarm: Arc<Notify>,
+    signals: [Signals; 2],
+    clock: Clock,
 }
 
 impl Shared {
     pub(super) fn new(config: Config) -> Self {
-        let limits = Side::BOTH.map(|_| {
-            [config.max_uni_streams, config.max_bi_streams]
-                .map(|max| Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS))))
-        });
         Self {
             state: Mutex::new(State::new(&config, Instant::now())),
-            limits,
+            signals: Side::BOTH.map(|_| Signals::new(&config)),
+            clock: Clock::default(),
             config,
-            clock: Mutex::new(JoinSet::new()),
-            alarm: Arc::new(Notify::new()),
         }
+    }
+
+    /// Delivers what is due and returns when to come back.
+    pub(super) fn tick(self: &Arc<Self>) -> Option<Instant> {
+        self.with(|_| ());
+        lock(&self.state).alarm()
     }
 
     /// Runs one operation at the present time, with all that is due delivered before and after.
@@ -48,60 +43,17 @@ impl Shared {
         let effects = std::mem::take(&mut state.effects);
         let sooner = state.set_alarm();
         drop(state);
-        effects.fire();
+        effects.fire(&self.signals);
         if sooner {
-            self.start_clock();
-            self.alarm.notify_one();
+            self.clock.ring(Arc::downgrade(self));
         }
         output
-    }
-
-    /// Makes sure that the task runs, unless there is no runtime to run it.
-    fn start_clock(self: &Arc<Self>) {
-        let Ok(runtime) = runtime::Handle::try_current() else {
-            return;
-        };
-        let mut clock = lock(&self.clock);
-        while clock.try_join_next().is_some() {}
-        if !clock.is_empty() {
-            return;
-        }
-        let shared = Arc::downgrade(self);
-        let alarm = self.alarm.clone();
-        clock.spawn_on(
-            async move {
-                loop {
-                    let Some(next) = shared.upgrade().map(|shared| shared.tick()) else {
-                        return;
-                    };
-                    tokio::select! {
-                        biased;
-                        () = alarm.notified() => {}
-                        () = sleep_until(next) => {}
-                    }
-                }
-            },
-            &runtime,
-        );
-    }
-
-    /// Delivers what is due and returns when to come back.
-    fn tick(self: &Arc<Self>) -> Option<Instant> {
-        self.with(|_| ());
-        lock(&self.state).alarm()
-    }
-}
-
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }
 
 /// Locks, and goes on with the state as it is after a panic elsewhere: a test that failed already
 /// should not fail again while its handles are dropped.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -120,8 +72,8 @@ impl Handle {
         &self.shared.config
     }
 
-    pub(super) fn limit(&self, kind: Kind) -> Arc<Semaphore> {
-        self.shared.limits[self.side.index()][kind.index()].clone()
+    pub(super) fn signals(&self) -> &Signals {
+        &self.shared.signals[self.side.index()]
     }
 
     /// Runs one operation of this end; see [`Shared::with`].
@@ -141,32 +93,5 @@ impl fmt::Debug for Handle {
         f.debug_struct("Handle")
             .field("side", &self.side)
             .finish_non_exhaustive()
-    }
-}
-
-/// What an operation causes outside, to happen once the state is unlocked.
-#[derive(Default)]
-pub(super) struct Effects {
-    wakers: Vec<Waker>,
-    permits: Vec<Arc<OwnedSemaphorePermit>>,
-}
-
-impl Effects {
-    pub(super) fn wake(&mut self, waker: &mut Option<Waker>) {
-        self.wakers.extend(waker.take());
-    }
-
-    pub(super) fn wake_all(&mut self, wakers: &mut Vec<Waker>) {
-        self.wakers.append(wakers);
-    }
-
-    /// Gives a stream back to the limit, which may wake who waits to open one.
-    pub(super) fn give_back(&mut self, permit: Option<Arc<OwnedSemaphorePermit>>) {
-        self.permits.extend(permit);
-    }
-
-    fn fire(self) {
-        drop(self.permits);
-        self.wakers.into_iter().for_each(Waker::wake);
     }
 }

@@ -1,6 +1,5 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
@@ -8,7 +7,7 @@ use tokio::time::Instant;
 
 use super::flow::{Duplex, Flow, FlowId, Side};
 use super::link::{Event, Link};
-use super::shared::Effects;
+use super::signals::Effects;
 use super::{Config, Error};
 
 /// Both ends and the links between them, as a state machine without a clock of its own.
@@ -23,7 +22,7 @@ pub(super) struct State {
     next_flow: u64,
     /// The time up to which everything has happened.
     pub(super) now: Instant,
-    /// When what is in flight needs attention, as the task was last told.
+    /// When what is in flight needs attention, as the clock was last told.
     alarm: Option<Instant>,
     pub(super) stream_window: usize,
     pub(super) session_window: usize,
@@ -39,28 +38,27 @@ pub(super) struct State {
 pub(super) struct End {
     /// Why the session is over.
     pub(super) error: Option<Error>,
-    pub(super) arrived_uni: Arrivals<FlowId>,
-    pub(super) arrived_bi: Arrivals<Duplex>,
-    /// Who waits for the session to be over.
-    watchers: Vec<Waker>,
+    /// Unidirectional streams that arrived and were not accepted yet.
+    pub(super) arrived_uni: VecDeque<FlowId>,
+    /// Bidirectional streams that arrived and were not accepted yet.
+    pub(super) arrived_bi: VecDeque<Duplex>,
     /// Bytes written to any stream and not yet known to be read.
     pub(super) held: usize,
     /// Flows whose writers wait for the session's window, in the order they came.
     pub(super) blocked: Vec<FlowId>,
+    /// Payload bytes that left.
     pub(super) sent: u64,
+    /// Payload bytes that arrived.
     pub(super) received: u64,
 }
 
-/// Streams of one kind that arrived and were not accepted yet.
-pub(super) struct Arrivals<T> {
-    streams: VecDeque<T>,
-    acceptors: Vec<Waker>,
-}
-
-/// What happens next on a link.
+/// What happens next.
+#[derive(Clone, Copy)]
 enum Step {
     TimeOut,
+    /// Something this end sent arrives.
     Arrive(Side),
+    /// This end sends a packet.
     Depart(Side),
 }
 
@@ -109,61 +107,36 @@ impl State {
         Ok(Duplex { send, recv })
     }
 
-    pub(super) fn poll_accept_uni(
-        &mut self,
-        side: Side,
-        waker: &Waker,
-    ) -> Poll<Result<FlowId, Error>> {
+    /// Takes the next stream that arrived, even after the session is over.
+    pub(super) fn accept_uni(&mut self, side: Side) -> Option<Result<FlowId, Error>> {
         let end = &mut self.ends[side.index()];
-        end.arrived_uni.poll(&end.error, waker)
+        end.arrived_uni
+            .pop_front()
+            .map(Ok)
+            .or_else(|| end.error.clone().map(Err))
     }
 
-    pub(super) fn poll_accept_bi(
-        &mut self,
-        side: Side,
-        waker: &Waker,
-    ) -> Poll<Result<Duplex, Error>> {
+    /// Takes the next stream that arrived, even after the session is over.
+    pub(super) fn accept_bi(&mut self, side: Side) -> Option<Result<Duplex, Error>> {
         let end = &mut self.ends[side.index()];
-        end.arrived_bi.poll(&end.error, waker)
+        end.arrived_bi
+            .pop_front()
+            .map(Ok)
+            .or_else(|| end.error.clone().map(Err))
     }
 
-    pub(super) fn poll_closed(&mut self, side: Side, waker: &Waker) -> Poll<Error> {
-        let end = &mut self.ends[side.index()];
-        if let Some(error) = &end.error {
-            return Poll::Ready(error.clone());
-        }
-        register(&mut end.watchers, waker);
-        Poll::Pending
+    /// Fails once the session is over for an end.
+    pub(super) fn check(&self, side: Side) -> Result<(), Error> {
+        self.ends[side.index()].error.clone().map_or(Ok(()), Err)
     }
 
-    /// Closes the session from one end, with what has not left it yet lost.
+    /// Closes the session from one end. What has not left that end is lost.
     pub(super) fn close(&mut self, side: Side, code: u32, reason: &str) {
         if self.ends[side.index()].error.is_none() {
             self.fail(side, Error::LocallyClosed);
             let reason = reason.to_owned();
             self.post(side, Event::Close { code, reason });
         }
-    }
-
-    /// Ends the session as one end sees it.
-    pub(super) fn fail(&mut self, side: Side, error: Error) {
-        let end = &mut self.ends[side.index()];
-        if end.error.is_some() {
-            return;
-        }
-        end.error = Some(error);
-        self.effects.wake_all(&mut end.watchers);
-        self.effects.wake_all(&mut end.arrived_uni.acceptors);
-        self.effects.wake_all(&mut end.arrived_bi.acceptors);
-        for flow in self.flows.values_mut() {
-            let waker = if flow.writer == side {
-                &mut flow.send.waker
-            } else {
-                &mut flow.recv.waker
-            };
-            self.effects.wake(waker);
-        }
-        self.links[side.index()].drop_schedule();
     }
 
     /// Silences both links for good.
@@ -177,9 +150,7 @@ impl State {
 
     /// Puts an event that takes no room on the link of the end that sends it.
     pub(super) fn post(&mut self, sender: Side, event: Event) {
-        if !self.cut {
-            self.links[sender.index()].send(self.now, event);
-        }
+        self.links[sender.index()].send(self.now, event);
     }
 
     /// Lets everything happen that happens until then, in order.
@@ -191,18 +162,14 @@ impl State {
             self.now = self.now.max(at);
             match step {
                 Step::TimeOut => self.time_out(),
-                Step::Arrive(sender) => {
-                    if let Some(event) = self.links[sender.index()].arrive() {
-                        self.apply(sender.other(), event);
-                    }
-                }
+                Step::Arrive(sender) => self.arrive(sender),
                 Step::Depart(sender) => self.transmit(sender),
             }
         }
         self.now = self.now.max(until);
     }
 
-    /// Notes when something will need attention; whether that is sooner than noted before.
+    /// Notes when something will need attention, and tells if that is sooner than noted before.
     pub(super) fn set_alarm(&mut self) -> bool {
         let next = self.next_step().map(|(at, _)| at);
         let sooner = next.is_some_and(|next| self.alarm.is_none_or(|alarm| next < alarm));
@@ -214,18 +181,25 @@ impl State {
         self.alarm
     }
 
+    /// Forgets a flow that nobody can ask for again.
+    pub(super) fn sweep(&mut self, id: FlowId) {
+        if self.flows.get(&id).is_some_and(Flow::is_over) {
+            self.flows.remove(&id);
+        }
+    }
+
+    /// The earliest step; of those at the same time the one that is listed first.
     fn next_step(&self) -> Option<(Instant, Step)> {
-        let timeout = self.timeout.map(|at| (at, Step::TimeOut));
-        let arrivals = Side::BOTH.into_iter().filter_map(|sender| {
-            let at = self.links[sender.index()].next_arrival()?;
-            Some((at, Step::Arrive(sender)))
-        });
-        let departures = Side::BOTH.into_iter().filter_map(|sender| {
-            let at = self.links[sender.index()].next_departure()?;
-            Some((at.max(self.now), Step::Depart(sender)))
-        });
-        let steps = timeout.into_iter().chain(arrivals).chain(departures);
-        steps.min_by_key(|(at, _)| *at)
+        let [first, second] = &self.links;
+        let steps = [
+            (self.timeout, Step::TimeOut),
+            (first.next_arrival(), Step::Arrive(Side::First)),
+            (second.next_arrival(), Step::Arrive(Side::Second)),
+            (first.next_departure(self.now), Step::Depart(Side::First)),
+            (second.next_departure(self.now), Step::Depart(Side::Second)),
+        ];
+        let due = steps.into_iter().filter_map(|(at, step)| Some((at?, step)));
+        due.min_by_key(|(at, _)| *at)
     }
 
     fn time_out(&mut self) {
@@ -235,8 +209,31 @@ impl State {
         }
     }
 
-    /// Lets an end know of what has arrived. After its session is over it listens no more.
-    fn apply(&mut self, side: Side, event: Event) {
+    /// Ends the session as one end sees it, and wakes everything that waits there.
+    fn fail(&mut self, side: Side, error: Error) {
+        let end = &mut self.ends[side.index()];
+        if end.error.is_some() {
+            return;
+        }
+        end.error = Some(error);
+        self.effects.over(side);
+        for flow in self.flows.values_mut() {
+            let waker = match flow.writer == side {
+                true => &mut flow.send.waker,
+                false => &mut flow.recv.waker,
+            };
+            self.effects.wake(waker);
+        }
+        self.links[side.index()].drop_schedule();
+    }
+
+    /// Lets an end know of the next thing that arrives. After its session is over it does not
+    /// listen any more.
+    fn arrive(&mut self, sender: Side) {
+        let Some(event) = self.links[sender.index()].arrive() else {
+            return;
+        };
+        let side = sender.other();
         if self.ends[side.index()].error.is_some() {
             return;
         }
@@ -252,56 +249,10 @@ impl State {
         }
     }
 
-    fn check(&self, side: Side) -> Result<(), Error> {
-        self.ends[side.index()].error.clone().map_or(Ok(()), Err)
-    }
-
     fn add(&mut self, flow: Flow) -> FlowId {
         let id = FlowId(self.next_flow);
         self.next_flow += 1;
         self.flows.insert(id, flow);
         id
-    }
-
-    /// Forgets a flow that nobody can ask for again.
-    pub(super) fn sweep(&mut self, id: FlowId) {
-        if self.flows.get(&id).is_some_and(Flow::is_over) {
-            self.flows.remove(&id);
-        }
-    }
-}
-
-impl<T> Arrivals<T> {
-    pub(super) fn push(&mut self, stream: T, effects: &mut Effects) {
-        self.streams.push_back(stream);
-        effects.wake_all(&mut self.acceptors);
-    }
-
-    /// Takes the next stream. What arrived before the session was over can still be taken.
-    fn poll(&mut self, over: &Option<Error>, waker: &Waker) -> Poll<Result<T, Error>> {
-        if let Some(stream) = self.streams.pop_front() {
-            return Poll::Ready(Ok(stream));
-        }
-        if let Some(error) = over {
-            return Poll::Ready(Err(error.clone()));
-        }
-        register(&mut self.acceptors, waker);
-        Poll::Pending
-    }
-}
-
-impl<T> Default for Arrivals<T> {
-    fn default() -> Self {
-        Self {
-            streams: VecDeque::new(),
-            acceptors: Vec::new(),
-        }
-    }
-}
-
-/// Adds a waker unless it is there already, so that polling again does not grow the list.
-fn register(wakers: &mut Vec<Waker>, waker: &Waker) {
-    if !wakers.iter().any(|known| known.will_wake(waker)) {
-        wakers.push(waker.clone());
     }
 }
