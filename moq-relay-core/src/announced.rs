@@ -1,0 +1,258 @@
+//! Which paths are published: a set that changes, and listeners that follow it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use moq_transfork::path::Path;
+use slab::Slab;
+use tokio_util::sync::DropGuard;
+
+use crate::shared::Shared;
+
+/// News of a path, in the words of draft-03, ANNOUNCE.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Announcement {
+    /// The path is published now.
+    Active(Path),
+    /// The path is not published any more.
+    Ended(Path),
+    /// Everything that was published when the listener came has been told.
+    Live,
+}
+
+/// Follows the paths below a prefix.
+///
+/// News that was not taken yet is merged by path, so that a slow listener costs memory for each
+/// path at most once. A path that ended and came back is told as both.
+#[derive(Debug)]
+pub struct Announced {
+    listener: Arc<Listener>,
+    /// Where to sign off; `None` if the set belongs to this listener alone.
+    set: Option<(Arc<AnnounceSet>, usize)>,
+    /// Tells whoever feeds the set that nobody listens any more.
+    _ignored: Option<DropGuard>,
+}
+
+/// The paths that are published, with those who listen.
+///
+/// A change costs one step for each listener, however many paths there are.
+#[derive(Debug, Default)]
+pub(crate) struct AnnounceSet {
+    state: Mutex<SetState>,
+}
+
+#[derive(Debug, Default)]
+struct SetState {
+    paths: BTreeMap<Path, ()>,
+    listeners: Slab<Arc<Listener>>,
+    closed: bool,
+}
+
+#[derive(Debug)]
+struct Listener {
+    prefix: Path,
+    news: Shared<News>,
+}
+
+/// What a listener was not told yet.
+#[derive(Debug, Default)]
+struct News {
+    /// Paths with news, in order of the first.
+    order: VecDeque<Path>,
+    paths: BTreeMap<Path, Change>,
+    live: bool,
+    closed: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Change {
+    Active,
+    Ended,
+    EndedThenActive,
+}
+
+impl Announced {
+    /// Returns the next piece of news, waiting for it; `None` once the source is gone and all was
+    /// told. Cancel-safe.
+    pub async fn next(&mut self) -> Option<Announcement> {
+        self.listener
+            .news
+            .wait(|news| match news.pop() {
+                Some(announcement) => Some(Some(announcement)),
+                None => news.closed.then_some(None),
+            })
+            .await
+    }
+
+    /// Returns the next piece of news if there is one already.
+    pub fn try_next(&mut self) -> Option<Announcement> {
+        self.listener.news.lock().pop()
+    }
+}
+
+impl Drop for Announced {
+    fn drop(&mut self) {
+        if let Some((set, key)) = self.set.take() {
+            set.lock().listeners.try_remove(key);
+        }
+    }
+}
+
+impl AnnounceSet {
+    /// Adds a path. Returns false if it was there.
+    pub(crate) fn insert(&self, path: &Path) -> bool {
+        let mut state = self.lock();
+        let new = state.paths.insert(path.clone(), ()).is_none();
+        if new {
+            state.tell(path, News::active);
+        }
+        new
+    }
+
+    /// Removes a path. Returns false if it was not there.
+    pub(crate) fn remove(&self, path: &Path) -> bool {
+        let mut state = self.lock();
+        let known = state.paths.remove(path).is_some();
+        if known {
+            state.tell(path, News::ended);
+        }
+        known
+    }
+
+    /// Paths in the set.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().paths.len()
+    }
+
+    /// Says that all paths known at the start are in; listeners that came before are told too.
+    pub(crate) fn live(&self) {
+        for (_, listener) in &self.lock().listeners {
+            listener.news.change(News::live);
+        }
+    }
+
+    /// Ends the set: every path is gone, and listeners end once they have heard.
+    pub(crate) fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        for path in std::mem::take(&mut state.paths).into_keys() {
+            state.tell(&path, News::ended);
+        }
+        for (_, listener) in &state.listeners {
+            listener.news.change(|news| news.closed = true);
+        }
+    }
+
+    /// Returns a listener, which first hears of the paths that are there, in order, then that it
+    /// is live.
+    pub(crate) fn listen(self: &Arc<Self>, prefix: &Path) -> Announced {
+        let mut state = self.lock();
+        let listener = state.welcome(prefix, true);
+        let key = state.listeners.insert(listener.clone());
+        Announced {
+            listener,
+            set: Some((self.clone(), key)),
+            _ignored: None,
+        }
+    }
+
+    /// Returns a listener that is told it is live only by [`live`](Self::live).
+    /// `ignored` is dropped with it.
+    pub(crate) fn follow(self: &Arc<Self>, prefix: &Path, ignored: DropGuard) -> Announced {
+        let mut state = self.lock();
+        let listener = state.welcome(prefix, false);
+        let key = state.listeners.insert(listener.clone());
+        Announced {
+            listener,
+            set: Some((self.clone(), key)),
+            _ignored: Some(ignored),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, SetState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl SetState {
+    fn welcome(&self, prefix: &Path, live: bool) -> Arc<Listener> {
+        let mut news = News {
+            live,
+            closed: self.closed,
+            ..News::default()
+        };
+        // The paths below a prefix are neighbours.
+        let below = self.paths.range(prefix.clone()..).map(|(path, ())| path);
+        for path in below.take_while(|path| path.has_prefix(prefix)) {
+            news.active(path);
+        }
+        Arc::new(Listener {
+            prefix: prefix.clone(),
+            news: Shared::new(news),
+        })
+    }
+
+    fn tell(&self, path: &Path, change: impl Fn(&mut News, &Path)) {
+        for (_, listener) in &self.listeners {
+            if path.has_prefix(&listener.prefix) {
+                listener.news.change(|news| change(news, path));
+            }
+        }
+    }
+}
+
+impl News {
+    fn active(&mut self, path: &Path) {
+        match self.paths.get_mut(path) {
+            Some(change) => *change = Change::EndedThenActive,
+            None => self.add(path, Change::Active),
+        }
+    }
+
+    fn ended(&mut self, path: &Path) {
+        match self.paths.get_mut(path) {
+            // The listener never heard of it. Its place in the order is passed over.
+            Some(Change::Active) => {
+                self.paths.remove(path);
+            }
+            Some(change) => *change = Change::Ended,
+            None => self.add(path, Change::Ended),
+        }
+    }
+
+    fn live(&mut self) {
+        self.live = true;
+    }
+
+    fn add(&mut self, path: &Path, change: Change) {
+        self.paths.insert(path.clone(), change);
+        self.order.push_back(path.clone());
+        // Places without news gather when paths come and go unheard.
+        if self.order.len() > 2 * self.paths.len() + 16 {
+            self.order = self.paths.keys().cloned().collect();
+        }
+    }
+
+    fn pop(&mut self) -> Option<Announcement> {
+        while let Some(path) = self.order.front() {
+            match self.paths.get_mut(path) {
+                Some(change @ Change::EndedThenActive) => {
+                    *change = Change::Active;
+                    return Some(Announcement::Ended(path.clone()));
+                }
+                Some(Change::Active) => {
+                    self.paths.remove(path);
+                    return self.order.pop_front().map(Announcement::Active);
+                }
+                Some(Change::Ended) => {
+                    self.paths.remove(path);
+                    return self.order.pop_front().map(Announcement::Ended);
+                }
+                None => {
+                    self.order.pop_front();
+                }
+            }
+        }
+        std::mem::take(&mut self.live).then_some(Announcement::Live)
+    }
+}

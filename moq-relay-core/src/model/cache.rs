@@ -1,0 +1,190 @@
+//! What all groups of a relay may weigh together, and who goes when it is too much.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+/// How much of the past is kept, and for how long.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct CacheLimits {
+    /// Bytes that all groups together may hold in memory, the index and bookkeeping of their
+    /// frames included. Default 256 MiB. This is a promise: a group that would break it, after
+    /// everything else was given up, is itself cut short.
+    ///
+    /// Slices that a transport has not yet sent for a subscriber come on top; they are bounded by
+    /// the transport's send window.
+    pub max_bytes: u64,
+    /// Bytes that a track keeps, newest groups first, while other tracks have more to give up.
+    /// Default 1 MiB.
+    pub min_track_bytes: u64,
+    /// How long a finished group stays. The newest group of a track stays as long as the track.
+    /// Default 30 s.
+    pub max_age: Duration,
+}
+
+impl Default for CacheLimits {
+    fn default() -> Self {
+        Self {
+            max_bytes: 256 * 1024 * 1024,
+            min_track_bytes: 1024 * 1024,
+            max_age: Duration::from_secs(30),
+        }
+    }
+}
+
+/// The memory budget of all groups of a relay. Clones share one budget.
+#[derive(Debug, Clone, Default)]
+pub struct Cache {
+    shared: Arc<CacheShared>,
+}
+
+#[derive(Default)]
+struct CacheShared {
+    limits: CacheLimits,
+    used: AtomicU64,
+    /// Every group that may hold memory, oldest first.
+    queue: Mutex<VecDeque<Weak<dyn Evict>>>,
+    /// The number of entries in the queue above which the dead ones are swept out.
+    sweep_at: AtomicU64,
+}
+
+/// Something in the cache that can be given up.
+pub(super) trait Evict: Send + Sync {
+    /// Frees what it holds and releases it from its account.
+    fn evict(&self);
+    /// Wakes its readers, after the cache is unlocked.
+    fn wake(&self);
+    /// The track it belongs to.
+    fn account(&self) -> &Account;
+    /// Its place in that track.
+    fn sequence(&self) -> u64;
+}
+
+/// What one track holds of the budget.
+#[derive(Debug)]
+pub(super) struct Account {
+    cache: Cache,
+    held: AtomicU64,
+    newest: AtomicU64,
+}
+
+/// The budget is used up, and nothing that could be given up would make enough room.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Full;
+
+impl Cache {
+    /// Makes an empty cache with the limits given.
+    pub fn new(limits: CacheLimits) -> Self {
+        Self {
+            shared: Arc::new(CacheShared {
+                limits,
+                ..CacheShared::default()
+            }),
+        }
+    }
+
+    /// Bytes held now, by the same count as [`CacheLimits::max_bytes`].
+    pub fn used(&self) -> u64 {
+        self.shared.used.load(Ordering::Relaxed)
+    }
+
+    /// The limits this cache was made with.
+    pub fn limits(&self) -> &CacheLimits {
+        &self.shared.limits
+    }
+
+    pub(super) fn open_account(&self) -> Arc<Account> {
+        Arc::new(Account {
+            cache: self.clone(),
+            held: AtomicU64::new(0),
+            newest: AtomicU64::new(0),
+        })
+    }
+
+    /// Gives up the oldest groups until a sixteenth of the budget is free: first those that their
+    /// track can spare, then any.
+    fn make_room(&self) {
+        let limits = &self.shared.limits;
+        let enough = limits.max_bytes - limits.max_bytes / 16;
+        let mut evicted = Vec::new();
+        {
+            let mut queue = self
+                .shared
+                .queue
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            for spare_only in [true, false] {
+                queue.retain(|entry| {
+                    let Some(entry) = entry.upgrade() else {
+                        return false;
+                    };
+                    if self.used() <= enough || (spare_only && !self.can_spare(&*entry)) {
+                        return true;
+                    }
+                    entry.evict();
+                    evicted.push(entry);
+                    false
+                });
+            }
+        }
+        for entry in evicted {
+            entry.wake();
+        }
+    }
+
+    fn can_spare(&self, entry: &dyn Evict) -> bool {
+        let account = entry.account();
+        entry.sequence() != account.newest.load(Ordering::Relaxed)
+            && account.held.load(Ordering::Relaxed) > self.shared.limits.min_track_bytes
+    }
+}
+
+impl Account {
+    /// Claims memory before it is allocated, giving up older groups where needed.
+    pub(super) fn charge(&self, bytes: u64) -> Result<(), Full> {
+        let cache = &self.cache.shared;
+        let used = cache.used.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if used > cache.limits.max_bytes {
+            self.cache.make_room();
+            if self.cache.used() > cache.limits.max_bytes {
+                cache.used.fetch_sub(bytes, Ordering::Relaxed);
+                return Err(Full);
+            }
+        }
+        self.held.fetch_add(bytes, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Gives back what was claimed and is free again.
+    pub(super) fn release(&self, bytes: u64) {
+        self.held.fetch_sub(bytes, Ordering::Relaxed);
+        self.cache.shared.used.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Puts a new group of this track in line.
+    pub(super) fn enroll(&self, sequence: u64, entry: Weak<dyn Evict>) {
+        self.newest.fetch_max(sequence, Ordering::Relaxed);
+        let cache = &self.cache.shared;
+        let mut queue = cache.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.push_back(entry);
+        // Sweeping at twice what was left alive last time costs each entry one visit on average.
+        if queue.len() as u64 > cache.sweep_at.load(Ordering::Relaxed) {
+            queue.retain(|entry| entry.strong_count() > 0);
+            cache
+                .sweep_at
+                .store(2 * queue.len() as u64 + 1024, Ordering::Relaxed);
+        }
+    }
+}
+
+impl fmt::Debug for CacheShared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache")
+            .field("limits", &self.limits)
+            .field("used", &self.used)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,199 @@
+//! The future that runs a session: accepts what the peer opens and does what the handle asks.
+
+use std::fmt;
+use std::pin::pin;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use moq_transfork::code::Code;
+use moq_transfork::detect::Detected;
+use moq_transfork::setup::{Established, SessionReader, SessionWriter};
+use moq_transfork::stream::{AnnounceReader, AnnounceRequest, Request};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::DropGuard;
+use tracing::{Instrument, Span, debug};
+use web_transport_trait as wt;
+
+use crate::error::Error;
+use crate::session::context::Context;
+use crate::session::peer::{Ask, Peer};
+use crate::session::state::State;
+use crate::session::{egress, ingest, rate};
+use crate::source::Source;
+
+/// Chores that tasks of a session have handed to its driver and that wait to be started.
+const MAX_CHORES: usize = 4096;
+
+/// Runs a session. Dropping it ends everything the session does.
+pub struct Driver<S: wt::Session> {
+    /// Dropped first: the tasks' tracks end when they let go of them, and readers of those tracks
+    /// must then find the peer gone.
+    _gone: DropGuard,
+    state: Arc<State<S>>,
+    peer: Peer,
+    publish: Option<Arc<dyn Source>>,
+    asks: mpsc::Receiver<Ask>,
+    chores: mpsc::Receiver<BoxFuture<'static, ()>>,
+    tasks: JoinSet<Result<(), Error>>,
+    /// An announce stream that the set-up has opened already.
+    announced: Option<(AnnounceRequest<S>, AnnounceReader<S>)>,
+}
+
+/// Makes the two halves of a session that is set up.
+pub(super) fn start<S: wt::Session>(
+    session: S,
+    established: Established<S>,
+    detected: Option<Detected<S>>,
+    publish: Option<Arc<dyn Source>>,
+    context: Arc<Context>,
+) -> (Peer, Driver<S>) {
+    let (peer, asks, gone) = Peer::new(established.dialect, context.clone());
+    let (chore, chores) = mpsc::channel(MAX_CHORES);
+    let state = Arc::new(State::new(session, established.dialect, context, chore));
+    let mut driver = Driver {
+        _gone: gone.drop_guard(),
+        state: state.clone(),
+        peer: peer.clone(),
+        publish,
+        asks,
+        chores,
+        tasks: JoinSet::new(),
+        announced: None,
+    };
+    driver.spawn(control(state, established.updates, established.control));
+    if let Some(detected) = detected {
+        driver.announced = Some(detected.announce);
+        for pending in detected.pending {
+            driver.serve(async move { Ok(pending.accept().await?) }.boxed());
+        }
+    }
+    (peer, driver)
+}
+
+impl<S: wt::Session> Driver<S> {
+    /// Runs the session to its end.
+    ///
+    /// # Errors
+    /// What ended it; [`Error::Cancelled`] if the peer said goodbye without an error,
+    /// [`Error::Shutdown`] if this side is shutting down.
+    pub async fn run(mut self) -> Result<(), Error> {
+        let end = self.serve_until_end().await;
+        let reason = end.to_string();
+        debug!(%reason, "session ends");
+        self.state.session.close(end.code().0, &reason);
+        match end {
+            Error::Cancelled => Ok(()),
+            end => Err(end),
+        }
+    }
+
+    async fn serve_until_end(&mut self) -> Error {
+        let state = self.state.clone();
+        let session = &state.session;
+        let mut closed = pin!(session.closed());
+        let closing = state.context.closing.clone();
+        loop {
+            tokio::select! {
+                biased;
+                error = &mut closed => return ended(&error),
+                () = closing.cancelled() => return Error::Shutdown,
+                // A task that ends with an error takes the session with it.
+                Some(done) = self.tasks.join_next() => {
+                    if let Ok(Err(error)) = done {
+                        return error;
+                    }
+                }
+                Some(chore) = self.chores.recv() => self.spawn(chore.map(Ok)),
+                Some(ask) = self.asks.recv() => {
+                    if let Some(end) = self.answer(ask) {
+                        return end;
+                    }
+                }
+                accepted = session.accept_bi() => match accepted {
+                    Ok((send, recv)) => {
+                        let dialect = state.dialect;
+                        let request = async move { Ok(Request::accept(send, recv, dialect).await?) };
+                        self.serve(request.boxed());
+                    }
+                    Err(error) => return ended(&error),
+                },
+                accepted = session.accept_uni() => match accepted {
+                    Ok(recv) => self.spawn(ingest::group::receive(state.clone(), recv)),
+                    Err(error) => return ended(&error),
+                },
+            }
+        }
+    }
+
+    /// Serves a request of the peer, which is still on its way.
+    fn serve(&mut self, request: BoxFuture<'static, Result<Request<S>, Error>>) {
+        let source = self.publish.clone();
+        self.spawn(egress::serve(self.state.clone(), source, request));
+    }
+
+    /// Does what the handle asks; returns an error if that ends the session.
+    fn answer(&mut self, ask: Ask) -> Option<Error> {
+        let state = self.state.clone();
+        match ask {
+            Ask::Track(track) => {
+                self.spawn(ingest::subscribe::run(state, self.peer.clone(), track))
+            }
+            Ask::Announced(prefix, set, ignored) => {
+                let opened = if prefix.is_empty() {
+                    self.announced.take()
+                } else {
+                    None
+                };
+                self.spawn(ingest::announce::run(state, prefix, set, ignored, opened));
+            }
+            Ask::Info(path, reply) => self.spawn(ingest::request::info(state, path, reply)),
+            Ask::Fetch(fetch, group) => self.spawn(ingest::request::fetch(state, fetch, group)),
+            Ask::Close(code, reason) => {
+                self.state.session.close(code.0, &reason);
+                return Some(Error::Cancelled);
+            }
+        }
+        None
+    }
+
+    fn spawn(&mut self, task: impl Future<Output = Result<(), Error>> + Send + 'static) {
+        self.tasks.spawn(task.instrument(Span::current()));
+    }
+}
+
+/// Follows the session stream, whose end is the session's end.
+async fn control<S: wt::Session>(
+    state: Arc<State<S>>,
+    mut reader: SessionReader<S>,
+    mut writer: SessionWriter<S>,
+) -> Result<(), Error> {
+    let updates = async {
+        while let Some(update) = reader.update().await? {
+            debug!(bitrate = update.bitrate, "peer's send rate");
+        }
+        Err(Error::Cancelled)
+    };
+    tokio::select! {
+        end = updates => end,
+        Err(error) = rate::report(&state.session, &mut writer) => Err(error),
+    }
+}
+
+/// What a transport's error says about the end of the session.
+fn ended(error: &impl wt::Error) -> Error {
+    match error.session_error() {
+        Some((0, _)) => Error::Cancelled,
+        Some((code, _)) => Error::Peer(Code(code)),
+        None => Error::Transport(error.to_string()),
+    }
+}
+
+impl<S: wt::Session> fmt::Debug for Driver<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver")
+            .field("peer", &self.peer)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,64 @@
+//! Serves ANNOUNCE_PLEASE: tells the peer which paths come and go.
+
+use std::sync::Arc;
+
+use moq_transfork::message::AnnouncePlease;
+use moq_transfork::stream::{AnnounceWriter, RequestReader};
+use tracing::debug;
+use web_transport_trait as wt;
+
+use crate::announced::Announcement;
+use crate::error::Error;
+use crate::source::Source;
+
+/// Bytes of announcements that are gathered into one write.
+const MAX_QUEUED: usize = 16 * 1024;
+
+pub(super) async fn serve<S: wt::Session>(
+    source: Arc<dyn Source>,
+    please: AnnouncePlease,
+    mut writer: AnnounceWriter<S>,
+    mut reader: RequestReader<S>,
+) {
+    let outcome = tokio::select! {
+        // The peer has heard enough.
+        closed = reader.closed() => closed.map_err(Error::from),
+        told = tell(&source, &please, &mut writer) => told,
+    };
+    match outcome {
+        Ok(()) => {
+            let _gone = writer.finish();
+        }
+        Err(error) => {
+            debug!(%error, "announcements end");
+            writer.abort(error.code());
+        }
+    }
+}
+
+/// Tells everything that is there and everything that changes, gathering what is at hand into one
+/// write.
+async fn tell<S: wt::Session>(
+    source: &Arc<dyn Source>,
+    please: &AnnouncePlease,
+    writer: &mut AnnounceWriter<S>,
+) -> Result<(), Error> {
+    let mut announced = source.announced(&please.filter.prefix());
+    while let Some(first) = announced.next().await {
+        let mut next = Some(first);
+        while let Some(announcement) = next {
+            match &announcement {
+                Announcement::Active(path) => writer.queue_active(path),
+                Announcement::Ended(path) => writer.queue_ended(path),
+                Announcement::Live => writer.queue_live(),
+            }
+            next = if writer.queued() >= MAX_QUEUED {
+                None
+            } else {
+                announced.try_next()
+            };
+        }
+        writer.flush().await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,77 @@
+//! Serves FETCH: one group of the past, from a frame on.
+
+use std::sync::Arc;
+
+use moq_transfork::message::{Fetch, GroupOrder, Priority};
+use moq_transfork::stream::{FetchReader, FetchWriter};
+use tokio::sync::watch;
+use tracing::debug;
+use web_transport_trait as wt;
+
+use crate::error::Error;
+use crate::session::priority::stream_priority;
+use crate::session::state::State;
+use crate::source::{FetchRequest, Source};
+
+pub(super) async fn serve<S: wt::Session>(
+    state: Arc<State<S>>,
+    source: Arc<dyn Source>,
+    fetch: Fetch,
+    mut writer: FetchWriter<S>,
+    reader: FetchReader<S>,
+) {
+    let request = FetchRequest {
+        path: fetch.path,
+        priority: fetch.priority,
+        group: fetch.group,
+        frame: fetch.frame,
+    };
+    let (updates, priority) = watch::channel(request.priority);
+    let outcome = tokio::select! {
+        error = follow(reader, updates) => Err(error),
+        sent = send(&state, &source, &request, &mut writer, priority) => sent,
+    };
+    if let Err(error) = outcome {
+        debug!(%error, path = %request.path, group = request.group, "fetch ends early");
+        writer.abort(error.code());
+    }
+}
+
+/// Takes FETCH_UPDATEs for as long as the fetch lasts; returns only if the peer gave it up.
+async fn follow<S: wt::Session>(
+    mut reader: FetchReader<S>,
+    updates: watch::Sender<Priority>,
+) -> Error {
+    loop {
+        match reader.update().await {
+            Ok(Some(update)) => {
+                updates.send_replace(update.priority);
+            }
+            // The end of the request only means that no update follows.
+            Ok(None) => std::future::pending().await,
+            Err(error) => return error.into(),
+        }
+    }
+}
+
+async fn send<S: wt::Session>(
+    state: &State<S>,
+    source: &Arc<dyn Source>,
+    request: &FetchRequest,
+    writer: &mut FetchWriter<S>,
+    mut priority: watch::Receiver<Priority>,
+) -> Result<(), Error> {
+    let mut group = source.fetch(request).await?;
+    priority.mark_changed();
+    while let Some(bytes) = group.read_wire().await? {
+        if priority.has_changed().unwrap_or(false) {
+            let track = *priority.borrow_and_update();
+            writer.set_priority(stream_priority(track, GroupOrder::Default, request.group));
+        }
+        state.context.stats.bytes_delivered.add(bytes.len() as u64);
+        writer.write(bytes).await?;
+    }
+    writer.finish()?;
+    writer.closed().await?;
+    Ok(())
+}

@@ -1,0 +1,103 @@
+//! What a peer asks of us: announcements, subscriptions, groups of the past, what a track is.
+
+mod announce;
+mod delivery;
+mod feed;
+mod fetch;
+mod lane;
+mod subscribe;
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use moq_transfork::code::Code;
+use moq_transfork::message::{Info, InfoPlease};
+use moq_transfork::stream::{InfoWriter, Request};
+use tracing::{Instrument, debug, info_span};
+use web_transport_trait as wt;
+
+use crate::error::Error;
+use crate::model::track::Latest;
+use crate::session::state::State;
+use crate::source::Source;
+
+/// Serves one request, once it has arrived. An error of one stream is that stream's own affair;
+/// only a stream of a type that does not exist ends the session.
+pub(super) async fn serve<S: wt::Session>(
+    state: Arc<State<S>>,
+    source: Option<Arc<dyn Source>>,
+    request: BoxFuture<'static, Result<Request<S>, Error>>,
+) -> Result<(), Error> {
+    // Held for as long as the request.
+    let permit = state.requests.clone().try_acquire_owned();
+    let request = match request.await {
+        Ok(request) => request,
+        Err(Error::UnexpectedStream) => return Err(Error::UnexpectedStream),
+        Err(error) => {
+            debug!(%error, "request not understood");
+            return Ok(());
+        }
+    };
+    match source {
+        _ if permit.is_err() => refuse(request, Code::TOO_MANY),
+        None => refuse(request, Code::NOT_FOUND),
+        Some(source) => dispatch(state, source, request).await,
+    }
+    Ok(())
+}
+
+fn refuse<S: wt::Session>(request: Request<S>, code: Code) {
+    match request {
+        Request::Announce(_, writer, _) => writer.abort(code),
+        Request::Subscribe(_, writer, _) => writer.abort(code),
+        Request::Fetch(_, writer, _) => writer.abort(code),
+        Request::Info(_, writer) => writer.abort(code),
+    }
+}
+
+async fn dispatch<S: wt::Session>(
+    state: Arc<State<S>>,
+    source: Arc<dyn Source>,
+    request: Request<S>,
+) {
+    match request {
+        Request::Announce(please, writer, reader) => {
+            announce::serve(source, please, writer, reader).await;
+        }
+        Request::Subscribe(subscribe, writer, reader) => {
+            let span = info_span!("subscription", id = subscribe.id, path = %subscribe.path);
+            let feeds = state.context.feeds.clone();
+            let serve = subscribe::serve(state, source, subscribe, writer, reader);
+            feeds.track_future(serve).instrument(span).await;
+        }
+        Request::Fetch(fetch, writer, reader) => {
+            fetch::serve(state, source, fetch, writer, reader).await;
+        }
+        Request::Info(please, writer) => serve_info(source, please, writer).await,
+    }
+}
+
+async fn serve_info<S: wt::Session>(
+    source: Arc<dyn Source>,
+    please: InfoPlease,
+    writer: InfoWriter<S>,
+) {
+    match source.info(&please.path).await {
+        Ok(latest) => {
+            let _gone = writer.reply(&info_message(latest)).await;
+        }
+        Err(error) => {
+            debug!(%error, path = %please.path, "no info");
+            writer.abort(error.code());
+        }
+    }
+}
+
+fn info_message(latest: Latest) -> Info {
+    Info {
+        priority: latest.info.priority,
+        order: latest.info.order,
+        expires: latest.info.expires,
+        latest: latest.latest.unwrap_or_default(),
+    }
+}

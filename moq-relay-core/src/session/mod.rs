@@ -1,0 +1,135 @@
+//! One peer, connected: its requests are served from a [`Source`], and what it publishes is one.
+//!
+//! [`connect`] is the client's side and [`accept`] the server's. Both give a [`Peer`], the handle,
+//! and a [`Driver`], the future that does the work; the session lasts as long as the driver runs.
+
+mod context;
+mod driver;
+mod egress;
+mod ingest;
+mod peer;
+mod priority;
+mod rate;
+mod state;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use moq_transfork::detect::{Detected, Probe};
+use moq_transfork::dialect::Dialect;
+use moq_transfork::setup::{self, Established};
+use tokio::time::timeout;
+use web_transport_trait as wt;
+
+pub(crate) use self::context::Context;
+pub use self::driver::Driver;
+pub use self::peer::Peer;
+pub use self::priority::stream_priority;
+use crate::error::Error;
+use crate::limits::Limits;
+use crate::model::cache::CacheLimits;
+use crate::source::Source;
+
+/// How long a server waits to tell the two dialects that share a version number apart. Peers that
+/// say nothing by then have nothing to say that would differ.
+const PROBE_TIME: Duration = Duration::from_secs(1);
+
+/// What a client offers and how it behaves.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct ClientConfig {
+    /// Dialects offered, best first. Default: draft-03 alone.
+    pub dialects: Vec<Dialect>,
+    /// What this side publishes. Default: nothing.
+    pub publish: Option<Arc<dyn Source>>,
+    /// What the other side may cost.
+    pub limits: Limits,
+    /// How much of what the other side publishes is kept.
+    pub cache: CacheLimits,
+}
+
+impl Default for ClientConfig {
+    fn default() -> Self {
+        Self {
+            dialects: vec![Dialect::Draft03],
+            publish: None,
+            limits: Limits::default(),
+            cache: CacheLimits::default(),
+        }
+    }
+}
+
+/// Sets a session up as its client.
+///
+/// # Errors
+/// [`Error::Version`] if the server speaks nothing that was offered, [`Error::Timeout`] if it does
+/// not answer, or what broke the session. The session is closed then.
+pub async fn connect<S: wt::Session>(
+    session: S,
+    config: ClientConfig,
+) -> Result<(Peer, Driver<S>), Error> {
+    let context = Arc::new(Context::new(config.limits, config.cache));
+    let offer = setup::connect(&session, &config.dialects);
+    let established = within(&session, context.limits.handshake, offer).await?;
+    Ok(driver::start(
+        session,
+        established,
+        None,
+        config.publish,
+        context,
+    ))
+}
+
+/// Sets a session up as its server, in whatever dialect the client speaks.
+pub(crate) async fn accept<S: wt::Session>(
+    session: S,
+    publish: Arc<dyn Source>,
+    context: Arc<Context>,
+) -> Result<(Peer, Driver<S>), Error> {
+    let answer = setup::accept(&session, &Dialect::ALL);
+    let mut established = within(&session, context.limits.handshake, answer).await?;
+    if established.dialect != Dialect::Fork04 {
+        return Ok(driver::start(
+            session,
+            established,
+            None,
+            Some(publish),
+            context,
+        ));
+    }
+    let detected = detect(&session).await;
+    let detected =
+        detected.inspect_err(|error| session.close(error.code().0, &error.to_string()))?;
+    established.dialect = detected.dialect;
+    Ok(driver::start(
+        session,
+        established,
+        Some(detected),
+        Some(publish),
+        context,
+    ))
+}
+
+/// Tells apart the two dialects that share a version number, and gives back the streams that were
+/// opened for it.
+async fn detect<S: wt::Session>(session: &S) -> Result<Detected<S>, Error> {
+    let mut probe = Probe::start(session).await?;
+    let dialect = match timeout(PROBE_TIME, probe.dialect()).await {
+        Ok(dialect) => dialect?,
+        Err(_silent) => Dialect::Fork04,
+    };
+    Ok(probe.finish(dialect))
+}
+
+/// Runs a handshake within its time; a failure closes the session with its code.
+async fn within<S: wt::Session>(
+    session: &S,
+    time: Duration,
+    handshake: impl Future<Output = Result<Established<S>, setup::SetupError>>,
+) -> Result<Established<S>, Error> {
+    let outcome = match timeout(time, handshake).await {
+        Ok(outcome) => outcome.map_err(Error::from),
+        Err(_elapsed) => Err(Error::Timeout),
+    };
+    outcome.inspect_err(|error| session.close(error.code().0, &error.to_string()))
+}

@@ -1,0 +1,201 @@
+//! The handle to a connected peer: what it publishes, as a [`Source`].
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use moq_transfork::code::Code;
+use moq_transfork::dialect::Dialect;
+use moq_transfork::path::Path;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use crate::announced::{AnnounceSet, Announced};
+use crate::error::Error;
+use crate::model::consumer::TrackConsumer;
+use crate::model::group::{GroupConsumer, GroupProducer};
+use crate::model::subscription::Subscription;
+use crate::model::track::{Latest, TrackProducer, WeakTrack};
+use crate::session::context::Context;
+use crate::source::{FetchRequest, Source};
+
+/// Requests to a peer that wait for its driver. More than this fail at once.
+const MAX_WAITING: usize = 1024;
+
+/// A connected peer. What it publishes is a [`Source`]. Clones refer to the same peer.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    shared: Arc<PeerShared>,
+}
+
+struct PeerShared {
+    dialect: Dialect,
+    context: Arc<Context>,
+    /// The live tracks of this peer, so that each is subscribed to once.
+    tracks: Mutex<HashMap<Path, WeakTrack>>,
+    asks: mpsc::Sender<Ask>,
+    /// Cancelled when the driver ends.
+    gone: CancellationToken,
+}
+
+/// What the driver is asked to do.
+pub(super) enum Ask {
+    Track(TrackProducer),
+    Announced(Path, Arc<AnnounceSet>, CancellationToken),
+    Info(Path, oneshot::Sender<Result<Latest, Error>>),
+    Fetch(FetchRequest, GroupProducer),
+    Close(Code, String),
+}
+
+impl Peer {
+    pub(super) fn new(
+        dialect: Dialect,
+        context: Arc<Context>,
+    ) -> (Self, mpsc::Receiver<Ask>, CancellationToken) {
+        let (asks, asked) = mpsc::channel(MAX_WAITING);
+        let gone = CancellationToken::new();
+        let shared = PeerShared {
+            dialect,
+            context,
+            tracks: Mutex::default(),
+            asks,
+            gone: gone.clone(),
+        };
+        (
+            Self {
+                shared: Arc::new(shared),
+            },
+            asked,
+            gone,
+        )
+    }
+
+    /// The dialect that the session speaks.
+    pub fn dialect(&self) -> Dialect {
+        self.shared.dialect
+    }
+
+    /// Closes the session with a code and a reason that the peer sees.
+    pub async fn close(&self, code: Code, reason: &str) {
+        let _gone = self
+            .shared
+            .asks
+            .send(Ask::Close(code, reason.to_owned()))
+            .await;
+        self.closed().await;
+    }
+
+    /// Waits until the session has ended.
+    pub async fn closed(&self) {
+        self.shared.gone.cancelled().await;
+    }
+
+    /// Forgets a track that has ended, unless another took its place.
+    pub(super) fn forget(&self, path: &Path, track: &WeakTrack) {
+        let mut tracks = self.lock();
+        if tracks.get(path).is_some_and(|current| current.is(track)) {
+            tracks.remove(path);
+        }
+    }
+
+    fn ask(&self, ask: Ask) -> Result<(), Error> {
+        if self.shared.gone.is_cancelled() {
+            return Err(Error::Dropped);
+        }
+        self.shared.asks.try_send(ask).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => Error::TooMany("requests"),
+            mpsc::error::TrySendError::Closed(_) => Error::Dropped,
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Path, WeakTrack>> {
+        self.shared
+            .tracks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn live(&self, path: &Path) -> Option<WeakTrack> {
+        self.lock().get(path).cloned()
+    }
+
+    async fn ask_info(&self, path: &Path) -> Result<Latest, Error> {
+        if let Some(known) = self.live(path).and_then(|track| track.info()) {
+            return Ok(known);
+        }
+        let (reply, answer) = oneshot::channel();
+        self.ask(Ask::Info(path.clone(), reply))?;
+        answer.await.unwrap_or(Err(Error::Dropped))
+    }
+
+    async fn ask_fetch(&self, request: &FetchRequest) -> Result<GroupConsumer, Error> {
+        let cached = self
+            .live(&request.path)
+            .and_then(|track| track.group(request.group));
+        if let Some(mut group) = cached {
+            group.seek(request.frame).await?;
+            return Ok(group);
+        }
+        if !self.shared.dialect.has_fetch() {
+            return Err(Error::NotFound);
+        }
+        let producer = GroupProducer::alone(request.group, &self.shared.context.cache)?;
+        let group = producer.consume();
+        self.ask(Ask::Fetch(request.clone(), producer))?;
+        Ok(group)
+    }
+}
+
+impl Source for Peer {
+    fn track(&self, path: &Path, subscription: Subscription) -> Result<TrackConsumer, Error> {
+        let mut tracks = self.lock();
+        let live = tracks
+            .get(path)
+            .and_then(|track| track.consume(subscription.clone()));
+        if let Some(live) = live {
+            return Ok(live);
+        }
+        let context = &self.shared.context;
+        let max_reordering = context.limits.max_reordering;
+        let producer = TrackProducer::new(path.clone(), &context.cache, max_reordering);
+        let consumer = producer.consume(subscription)?;
+        let track = producer.downgrade();
+        self.ask(Ask::Track(producer))?;
+        tracks.insert(path.clone(), track);
+        Ok(consumer)
+    }
+
+    fn announced(&self, prefix: &Path) -> Announced {
+        let set = Arc::new(AnnounceSet::default());
+        let ignored = CancellationToken::new();
+        let announced = set.follow(prefix, ignored.clone().drop_guard());
+        if self
+            .ask(Ask::Announced(prefix.clone(), set.clone(), ignored))
+            .is_err()
+        {
+            set.close();
+        }
+        announced
+    }
+
+    fn info<'a>(&'a self, path: &'a Path) -> BoxFuture<'a, Result<Latest, Error>> {
+        self.ask_info(path).boxed()
+    }
+
+    fn fetch<'a>(
+        &'a self,
+        request: &'a FetchRequest,
+    ) -> BoxFuture<'a, Result<GroupConsumer, Error>> {
+        self.ask_fetch(request).boxed()
+    }
+}
+
+impl fmt::Debug for PeerShared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Peer")
+            .field("dialect", &self.dialect)
+            .finish_non_exhaustive()
+    }
+}

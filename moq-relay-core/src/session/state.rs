@@ -1,0 +1,137 @@
+//! What the tasks of one session share.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use moq_transfork::code::Code;
+use moq_transfork::dialect::Dialect;
+use moq_transfork::stream::GroupWriter;
+use rangemap::RangeInclusiveSet;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::{Instant, sleep_until};
+use web_transport_trait as wt;
+
+use crate::error::Error;
+use crate::model::track::TrackProducer;
+use crate::session::context::Context;
+
+/// How old a group's stream has to be before it is reset towards peers of the forks.
+///
+/// Their WebTransport library ends the whole session when a stream is reset before its header was
+/// read.
+const RESET_AGE: Duration = Duration::from_secs(1);
+
+/// Separate runs of subscribe ids that are remembered as used. Real peers count up from 0, which
+/// is one run.
+const MAX_ID_RUNS: usize = 1024;
+
+/// Group streams that were opened and found no group, kept for the next one.
+const MAX_SPARE: usize = 8;
+
+/// What the tasks of one session share.
+pub(crate) struct State<S: wt::Session> {
+    pub(crate) session: S,
+    pub(crate) dialect: Dialect,
+    pub(crate) context: Arc<Context>,
+    /// Requests of the peer that are being served.
+    pub(crate) requests: Arc<Semaphore>,
+    /// Groups of the peer that are being received.
+    pub(crate) groups: Arc<Semaphore>,
+    tasks: mpsc::Sender<BoxFuture<'static, ()>>,
+    /// The tracks that groups of the peer belong to, by our subscribe ids.
+    upstreams: Mutex<HashMap<u64, Arc<TrackProducer>>>,
+    next_upstream: AtomicU64,
+    /// The subscribe ids that the peer has used.
+    used_ids: Mutex<RangeInclusiveSet<u64>>,
+    spare: Mutex<Vec<GroupWriter<S>>>,
+}
+
+impl<S: wt::Session> State<S> {
+    pub(crate) fn new(
+        session: S,
+        dialect: Dialect,
+        context: Arc<Context>,
+        tasks: mpsc::Sender<BoxFuture<'static, ()>>,
+    ) -> Self {
+        Self {
+            session,
+            dialect,
+            requests: Arc::new(Semaphore::new(context.limits.max_requests)),
+            groups: Arc::new(Semaphore::new(context.limits.max_groups)),
+            context,
+            tasks,
+            upstreams: Mutex::default(),
+            next_upstream: AtomicU64::new(0),
+            used_ids: Mutex::default(),
+            spare: Mutex::default(),
+        }
+    }
+
+    /// Opens a stream for a group, or takes one that was opened and not used.
+    pub(crate) async fn open_group(&self) -> Result<GroupWriter<S>, Error> {
+        let spare = lock(&self.spare).pop();
+        match spare {
+            Some(writer) => Ok(writer),
+            None => Ok(GroupWriter::open(&self.session, self.dialect).await?),
+        }
+    }
+
+    /// Gives back a stream on which nothing was written.
+    pub(crate) fn return_unused(&self, writer: GroupWriter<S>) {
+        let mut spare = lock(&self.spare);
+        if spare.len() < MAX_SPARE {
+            spare.push(writer);
+        }
+    }
+
+    /// Resets a group's stream, as soon as the peer can bear it.
+    pub(crate) fn abandon(&self, writer: GroupWriter<S>, code: Code, opened: Instant) {
+        let due = opened + RESET_AGE;
+        if self.dialect == Dialect::Draft03 || Instant::now() >= due {
+            writer.abort(code);
+            return;
+        }
+        let reset = async move {
+            sleep_until(due).await;
+            writer.abort(code);
+        };
+        // With the queue full the stream is reset right here, by being dropped.
+        let _full = self.tasks.try_send(reset.boxed());
+    }
+
+    /// Notes a subscribe id of the peer. Returns false if it was used before.
+    pub(crate) fn claim_id(&self, id: u64) -> bool {
+        let mut used = lock(&self.used_ids);
+        let fresh = !used.contains(&id) && used.len() < MAX_ID_RUNS;
+        if fresh {
+            used.insert(id..=id);
+        }
+        fresh
+    }
+
+    /// Registers a track under a subscribe id of ours that was never used.
+    pub(crate) fn add_upstream(&self, track: Arc<TrackProducer>) -> u64 {
+        let id = self.next_upstream.fetch_add(1, Ordering::Relaxed);
+        lock(&self.upstreams).insert(id, track);
+        id
+    }
+
+    pub(crate) fn remove_upstream(&self, id: u64) {
+        let removed = lock(&self.upstreams).remove(&id);
+        // Outside the lock: it may be the last holder of the track.
+        drop(removed);
+    }
+
+    /// The track that a group with this subscribe id belongs to.
+    pub(crate) fn upstream(&self, id: u64) -> Option<Arc<TrackProducer>> {
+        lock(&self.upstreams).get(&id).cloned()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
