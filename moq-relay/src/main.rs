@@ -1,2 +1,102 @@
-//! Entry point.
-fn main() {}
+//! Runs the relay: parse, bind, serve, wait for a signal, drain.
+
+use std::io;
+use std::net::{TcpListener, UdpSocket};
+use std::process::ExitCode;
+
+use clap::Parser;
+use moq_relay::args::Args;
+use moq_relay::error::Error;
+use moq_relay::server::Server;
+use moq_relay::signals::Signals;
+use moq_relay::sockets::BindError;
+use moq_relay::tls::identity::Identity;
+use moq_relay::tls::trust::Trust;
+use moq_relay::{endpoint, http, log, sockets, tls, transport};
+use moq_relay_core::relay::Relay;
+use quinn::Endpoint;
+use tokio::runtime::Builder;
+use tracing::info;
+
+fn main() -> ExitCode {
+    match start(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("moq-relay: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn start(args: &Args) -> Result<(), Error> {
+    log::init(&args.log)?;
+    let runtime = Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(Error::system("start the runtime"))?;
+    let result = runtime.block_on(run(args));
+    // Whatever still runs after the drain, or after a second signal, is not waited for.
+    runtime.shutdown_background();
+    result
+}
+
+async fn run(args: &Args) -> Result<(), Error> {
+    let mut signals = Signals::listen().map_err(Error::system("listen for signals"))?;
+    let identities = Identity::load_all(&args.tls)?;
+    // Looked at now, so that a mistake in it does not wait for the first relay to be dialled.
+    Trust::load(&args.tls)?;
+    let fingerprint = identities
+        .first()
+        .map(Identity::fingerprint)
+        .unwrap_or_default();
+    let config = transport::server_config(tls::server_config(identities)?, args.limits.congestion);
+
+    let (udp, tcp) = bind(args)?;
+    let endpoint = endpoint::open(udp, config).map_err(Error::system("use the UDP socket"))?;
+    tell_listeners(&endpoint, tcp.as_ref()).map_err(Error::system("tell the address bound"))?;
+    let relay = Relay::new(args.limits.relay_config());
+    let mut server = Server::new(endpoint, relay, args.limits.max_connections);
+
+    tokio::select! {
+        biased;
+        signal = signals.next() => info!(signal, "stopping"),
+        result = serve_http(tcp, fingerprint) => return result,
+        () = server.run() => return Err(Error::Endpoint),
+    }
+    tokio::select! {
+        biased;
+        _ = signals.next() => Err(Error::Interrupted),
+        () = server.shutdown(args.limits.grace) => Ok(()),
+    }
+}
+
+/// Opens the UDP socket, and in development a TCP one with the same port number.
+fn bind(args: &Args) -> Result<(UdpSocket, Option<TcpListener>), BindError> {
+    if args.tls.dev {
+        let (udp, tcp) = sockets::udp_and_tcp(args.bind)?;
+        return Ok((udp, Some(tcp)));
+    }
+    Ok((sockets::udp(args.bind)?, None))
+}
+
+/// Logs one line for each listener: the address really bound, and what is to be had there.
+fn tell_listeners(endpoint: &Endpoint, tcp: Option<&TcpListener>) -> io::Result<()> {
+    let addr = endpoint.local_addr()?;
+    let raw = tls::ALPN_RAW.join(", ");
+    info!(%addr, protocol = "udp", "listening: WebTransport ({}), raw QUIC ({raw})", tls::ALPN_H3);
+    if let Some(tcp) = tcp {
+        let addr = tcp.local_addr()?;
+        info!(%addr, protocol = "tcp", "listening: HTTP (GET /fingerprint)");
+    }
+    Ok(())
+}
+
+/// Serves HTTP where there is a listener for it, and otherwise waits for ever.
+async fn serve_http(listener: Option<TcpListener>, fingerprint: String) -> Result<(), Error> {
+    let Some(listener) = listener else {
+        return std::future::pending().await;
+    };
+    let listener = tokio::net::TcpListener::from_std(listener);
+    let listener = listener.map_err(Error::system("use the TCP socket"))?;
+    http::serve(listener, fingerprint)
+        .await
+        .map_err(Error::system("serve HTTP"))
+}

@@ -1,0 +1,188 @@
+//! The accept loop, and its end.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use moq_relay_core::relay::Relay;
+use quinn::{Endpoint, Incoming, VarInt};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::timeout;
+use tracing::{Instrument, debug, error, info, info_span, warn};
+use web_transport_trait::Session as _;
+
+use crate::accept::{Accepted, Via, accept};
+
+/// Handshakes under way from which on a client must first prove its address, which costs it a
+/// round trip and a forger everything.
+const RETRY_ABOVE: usize = 256;
+
+/// Time for a close to reach its peer. An HTTP/3 close waits 100 ms or three round trips for the
+/// peer's answer, and QUIC then as long again for stragglers.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// HTTP/3's code for ending without an error; to raw QUIC peers it is an application's code.
+const NO_ERROR: VarInt = VarInt::from_u32(0x100);
+
+/// Accepts clients on an endpoint and gives their sessions to a relay.
+///
+/// Dropping it ends its tasks at once; [`shutdown`](Self::shutdown) ends them well.
+#[derive(Debug)]
+pub struct Server {
+    endpoint: Endpoint,
+    relay: Relay,
+    /// One permit for each connection that may exist.
+    slots: Arc<Semaphore>,
+    /// One permit for each handshake that goes without a proof of address.
+    trust: Arc<Semaphore>,
+    /// One task for each connection, from its first packet to its end.
+    connections: JoinSet<()>,
+    /// Connections admitted so far; the last one's id.
+    admitted: u64,
+    /// Whether the last client was refused for want of a slot.
+    full: bool,
+}
+
+impl Server {
+    /// Accepts on this endpoint, at most so many connections at a time.
+    pub fn new(endpoint: Endpoint, relay: Relay, max_connections: u32) -> Self {
+        let slots = usize::try_from(max_connections).unwrap_or(Semaphore::MAX_PERMITS);
+        Self {
+            endpoint,
+            relay,
+            slots: Arc::new(Semaphore::new(slots.min(Semaphore::MAX_PERMITS))),
+            trust: Arc::new(Semaphore::new(RETRY_ABOVE)),
+            connections: JoinSet::new(),
+            admitted: 0,
+            full: false,
+        }
+    }
+
+    /// Accepts clients until the endpoint fails. Cancel-safe: sessions go on without it.
+    pub async fn run(&mut self) {
+        loop {
+            tokio::select! {
+                // Ended connections go first: there are only as many as were admitted.
+                biased;
+                Some(ended) = self.connections.join_next() => report(ended),
+                incoming = self.endpoint.accept() => match incoming {
+                    Some(incoming) => self.admit(incoming),
+                    None => return,
+                },
+            }
+        }
+    }
+
+    /// Accepts no more clients, lets groups under way finish for as long as `grace`, and closes
+    /// every session.
+    pub async fn shutdown(mut self, grace: Duration) {
+        info!(
+            connections = self.connections.len(),
+            ?grace,
+            "finishing groups under way"
+        );
+        tokio::select! {
+            () = self.relay.drain(grace) => {}
+            never = refuse_all(&self.endpoint) => match never {},
+        }
+        let ended = timeout(CLOSE_TIMEOUT, async {
+            while let Some(ended) = self.connections.join_next().await {
+                report(ended);
+            }
+        });
+        if ended.await.is_err() {
+            debug!(
+                connections = self.connections.len(),
+                "closing what has not ended"
+            );
+        }
+        self.endpoint.close(NO_ERROR, b"shutting down");
+        let _ = timeout(CLOSE_TIMEOUT, self.endpoint.wait_idle()).await;
+    }
+
+    /// Decides on a client by its first packet.
+    fn admit(&mut self, incoming: Incoming) {
+        let trust = Arc::clone(&self.trust).try_acquire_owned().ok();
+        if trust.is_none() && !incoming.remote_address_validated() {
+            if let Err(error) = incoming.retry() {
+                debug!(%error, "no proof of address can be asked for");
+            }
+            return;
+        }
+        let slot = Arc::clone(&self.slots).try_acquire_owned();
+        self.note_room(slot.is_ok());
+        let Ok(slot) = slot else {
+            incoming.refuse();
+            return;
+        };
+        self.admitted += 1;
+        let remote = canonical(incoming.remote_address());
+        let span = info_span!("session", id = self.admitted, %remote);
+        let connection = connection(incoming, self.relay.clone(), slot, trust);
+        self.connections.spawn(connection.instrument(span));
+    }
+
+    /// Tells once when clients begin to be refused.
+    fn note_room(&mut self, room: bool) {
+        if !room && !self.full {
+            let connections = self.connections.len();
+            warn!(
+                connections,
+                "refusing clients: raise --max-connections if there is memory for more"
+            );
+        }
+        self.full = !room;
+    }
+}
+
+/// Serves one client, from its first packet to its end.
+async fn connection(
+    incoming: Incoming,
+    relay: Relay,
+    slot: OwnedSemaphorePermit,
+    trust: Option<OwnedSemaphorePermit>,
+) {
+    let accepted = accept(incoming).await;
+    drop(trust);
+    match accepted {
+        Ok(accepted) => serve(accepted, &relay).await,
+        Err(error) => debug!(%error, "no session"),
+    }
+    drop(slot);
+}
+
+async fn serve(accepted: Accepted, relay: &Relay) {
+    let Accepted { session, via } = accepted;
+    match via {
+        Via::WebTransport(path) => info!(via = "webtransport", ?path, "connected"),
+        Via::Quic => info!(via = "quic", "connected"),
+    }
+    match relay.serve(session.clone()).await {
+        Ok(()) => info!("disconnected"),
+        Err(error) => info!(%error, "disconnected"),
+    }
+    // The relay has closed it; what it said is under way.
+    let _ = timeout(CLOSE_TIMEOUT, session.closed()).await;
+}
+
+async fn refuse_all(endpoint: &Endpoint) -> Infallible {
+    while let Some(incoming) = endpoint.accept().await {
+        incoming.refuse();
+    }
+    std::future::pending().await
+}
+
+fn report(ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        error!(%error, "a session failed by a bug of this relay");
+    }
+}
+
+/// Shows clients that come by IPv4 to an IPv6 socket with their IPv4 address.
+fn canonical(addr: SocketAddr) -> SocketAddr {
+    SocketAddr::new(addr.ip().to_canonical(), addr.port())
+}

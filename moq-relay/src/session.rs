@@ -1,0 +1,82 @@
+//! An accepted or dialled session, as the relay's core takes it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use web_transport_quinn as quic;
+use web_transport_trait as wt;
+
+use crate::transport::StreamGrants;
+
+/// A WebTransport or raw QUIC session that raises its stream limits as its peer needs them.
+///
+/// Everything else is [`web_transport_quinn::Session`]'s.
+#[derive(Clone, Debug)]
+pub struct Session {
+    inner: quic::Session,
+    grants: Arc<StreamGrants>,
+}
+
+impl Session {
+    /// Wraps a session whose handshake is done.
+    pub fn new(inner: quic::Session) -> Self {
+        // The deref is to the QUIC connection below.
+        let conn = quinn::Connection::clone(&inner);
+        let grants = Arc::new(StreamGrants::new(conn));
+        Self { inner, grants }
+    }
+}
+
+impl wt::Session for Session {
+    type SendStream = quic::SendStream;
+    type RecvStream = quic::RecvStream;
+    type Error = quic::SessionError;
+
+    async fn accept_uni(&self) -> Result<Self::RecvStream, Self::Error> {
+        let recv = self.inner.accept_uni().await?;
+        self.grants.group_opened();
+        Ok(recv)
+    }
+
+    async fn accept_bi(&self) -> Result<(Self::SendStream, Self::RecvStream), Self::Error> {
+        let streams = self.inner.accept_bi().await?;
+        self.grants.request_opened();
+        Ok(streams)
+    }
+
+    async fn open_bi(&self) -> Result<(Self::SendStream, Self::RecvStream), Self::Error> {
+        self.inner.open_bi().await
+    }
+
+    async fn open_uni(&self) -> Result<Self::SendStream, Self::Error> {
+        self.inner.open_uni().await
+    }
+
+    fn send_datagram(&self, payload: Bytes) -> Result<(), Self::Error> {
+        self.inner.send_datagram(payload)
+    }
+
+    async fn recv_datagram(&self) -> Result<Bytes, Self::Error> {
+        self.inner.read_datagram().await
+    }
+
+    fn max_datagram_size(&self) -> usize {
+        self.inner.max_datagram_size()
+    }
+
+    fn protocol(&self) -> Option<&str> {
+        self.inner.protocol()
+    }
+
+    fn close(&self, code: u32, reason: &str) {
+        self.inner.close(code, reason.as_bytes());
+    }
+
+    async fn closed(&self) -> Self::Error {
+        self.inner.closed().await
+    }
+
+    fn stats(&self) -> impl wt::Stats {
+        self.inner.stats()
+    }
+}

@@ -1,0 +1,14 @@
+//! The relay as a process: what its users see of it.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
+mod certificates;
+mod client;
+mod command_line;
+mod development;
+mod process;
+mod sessions;
+mod stopping;
