@@ -172,8 +172,8 @@ pub(super) enum RecvEnd {
 pub(super) enum RecvPhase {
     #[default]
     Reading,
-    /// A read returned the end or the reset: later reads return a clean end, as with quinn.
+    /// Stopped, or a read returned the end or the reset: reads return a clean end, as in quinn.
     Ended,
-    /// Stopped here, or its reset was seen by `closed`.
+    /// `closed` returned the reset: reads fail.
     Closed,
 }

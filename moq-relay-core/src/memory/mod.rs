@@ -8,8 +8,8 @@
 //! as quinn does wherever code above it could be wrong about that:
 //!
 //! - Dropping a [`SendStream`] finishes it cleanly; dropping a [`RecvStream`] stops it with code 0.
-//! - A reset discards what was not read yet, and a read after the one that reported the reset
-//!   returns a clean end.
+//! - A reset discards what was not read yet. Reads return a clean end after the one that reported
+//!   the reset, and after a stop.
 //! - A stream is accepted by the peer once its first byte or its end arrives, so a stream that was
 //!   reset before is never seen.
 //! - What arrived before the session ended can still be accepted and read.

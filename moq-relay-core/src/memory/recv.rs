@@ -62,7 +62,7 @@ impl State {
         let drained = flow.recv.is_drained();
         let reset = matches!(flow.recv.end, Some(RecvEnd::Reset(_)));
         let unread = flow.recv.discard();
-        flow.recv.phase = RecvPhase::Closed;
+        flow.recv.phase = RecvPhase::Ended;
         if !drained && !reset {
             self.post(reader, Event::Stop { flow: id, code });
         }
@@ -143,11 +143,11 @@ impl State {
         self.effects.wake(&mut flow.recv.waker);
         let unread = flow.recv.discard();
         let announced = flow.recv.announced;
-        let closed = flow.recv.phase == RecvPhase::Closed;
+        let stopped = flow.recv.phase == RecvPhase::Ended;
         self.credit(id, unread);
         if !announced {
             self.refuse(id);
-        } else if closed {
+        } else if stopped {
             self.complete(id);
         }
     }

@@ -83,9 +83,10 @@ impl<S: wt::Session> Driver<S> {
         let reason = end.to_string();
         debug!(%reason, "session ends");
         self.state.session.close(end.code().0, &reason);
-        match end {
-            Error::Cancelled => Ok(()),
-            end => Err(end),
+        if end == Error::Cancelled {
+            Ok(())
+        } else {
+            Err(end)
         }
     }
 

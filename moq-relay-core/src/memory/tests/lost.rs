@@ -99,7 +99,16 @@ async fn a_stop_fails_writes_and_closed_with_its_code() {
         (error.stream_error(), error.session_error()),
         (Some(5), None)
     );
-    assert_eq!(recv.read_chunk(1).await, Err(Error::ClosedStream));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_after_a_stop_looks_like_a_clean_end() {
+    let (client, server) = pair(Config::default());
+    let (mut send, mut recv) = uni(&client, &server).await;
+    send.write_all(b"unread").await.unwrap();
+    recv.stop(5);
+    assert_eq!(recv.read_chunk(1).await, Ok(None));
+    assert_eq!(recv.closed().await, Ok(()));
 }
 
 #[tokio::test(start_paused = true)]

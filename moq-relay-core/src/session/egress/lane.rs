@@ -45,12 +45,12 @@ impl<S: wt::Session> Lane<S> {
 
     /// Takes the stream if it is open.
     pub(super) fn take(&mut self) -> Option<GroupWriter<S>> {
+        if !matches!(self, Self::Open(_)) {
+            return None;
+        }
         match std::mem::replace(self, Self::Idle) {
             Self::Open(writer) => Some(writer),
-            other => {
-                *self = other;
-                None
-            }
+            Self::Idle | Self::Opening(_) => None,
         }
     }
 

@@ -28,14 +28,10 @@ pub(in crate::session) async fn receive<S: wt::Session>(
     };
     let (header, reader) = match GroupReader::<S>::accept(recv, state.dialect).await {
         Ok(accepted) => accepted,
+        Err(error) if error.closes_session() => return Err(error.into()),
         Err(error) => {
-            return match Error::from(error) {
-                Error::UnexpectedStream => Err(Error::UnexpectedStream),
-                error => {
-                    debug!(%error, "group not understood");
-                    Ok(())
-                }
-            };
+            debug!(%error, "group not understood");
+            return Ok(());
         }
     };
     // Groups still arrive for a moment after a subscription was left.
