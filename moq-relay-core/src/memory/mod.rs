@@ -14,11 +14,15 @@
 //!   reset before is never seen.
 //! - What arrived before the session ended can still be accepted and read.
 //! - Stream handles keep the session open, like clones of the [`Session`].
+//! - A stop does not call back what was written: it goes out until the [`SendStream`] is reset, or
+//!   dropped afterwards. If that was dropped before, everything goes out.
 //! - A stream whose priority changes while it waits for the link keeps its old place until its
 //!   next packet has left.
 //!
 //! By default everything is delivered at once, inside the call that sent it. [`Config::delay`] and
-//! [`Config::rate`] put a link between the ends, and [`Session::cut`] makes it fall silent.
+//! [`Config::rate`] put a link between the ends, and [`Session::cut`] makes it fall silent. Such a
+//! link keeps exact time, and wakes its readers with the resolution of tokio's timers: what is due
+//! within the same millisecond arrives at its end, in order.
 
 mod clock;
 mod error;
@@ -94,9 +98,10 @@ impl Default for Config {
 
 /// Makes the two ends of a session.
 ///
-/// With a delay, a rate or an idle timeout the ends need tokio's clock: calls that leave something
-/// in flight must then be made inside a tokio runtime with time enabled. The first of them starts
-/// one task, which the pair owns and which ends with the last handle.
+/// With a delay, a rate or an idle timeout the ends need tokio's clock: the first call that leaves
+/// something in flight starts one task in the tokio runtime around it, which must have time
+/// enabled. The pair owns the task, and it ends with the last handle. Without a runtime around it
+/// what is in flight arrives with the next call after it was due.
 pub fn pair(config: Config) -> (Session, Session) {
     let shared = Arc::new(Shared::new(config));
     Session::pair(shared)

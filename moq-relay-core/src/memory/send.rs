@@ -154,14 +154,12 @@ impl State {
         }
     }
 
+    /// Notes that the reader wants no more. What was written still goes out, as in quinn, until
+    /// the handle resets the flow; one that is gone already never does.
     pub(super) fn on_stop(&mut self, id: FlowId, code: u32) {
-        let Some(flow) = self.flows.get_mut(&id) else {
-            return;
-        };
-        flow.send.stopped.get_or_insert(code);
-        self.effects.wake(&mut flow.send.waker);
-        if flow.send.released {
-            self.reset(id, code);
+        if let Some(flow) = self.flows.get_mut(&id) {
+            flow.send.stopped.get_or_insert(code);
+            self.effects.wake(&mut flow.send.waker);
         }
     }
 

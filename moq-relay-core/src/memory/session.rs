@@ -44,6 +44,12 @@ impl Session {
             .with(|state, side| state.links[side.index()].rate = rate);
     }
 
+    /// Whether nothing is left of any stream.
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.handle.with(|state, _| state.is_empty())
+    }
+
     /// Waits for the peer to allow one stream more.
     async fn permit(&self, kind: Kind) -> Result<OwnedSemaphorePermit, Error> {
         let signals = self.handle.signals();

@@ -181,6 +181,12 @@ impl State {
         self.alarm
     }
 
+    /// Whether every stream has been forgotten and every window is empty.
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.flows.is_empty() && self.ends.iter().all(|end| end.held == 0)
+    }
+
     /// Forgets a flow that nobody can ask for again.
     pub(super) fn sweep(&mut self, id: FlowId) {
         if self.flows.get(&id).is_some_and(Flow::is_over) {
@@ -218,11 +224,11 @@ impl State {
         end.error = Some(error);
         self.effects.over(side);
         for flow in self.flows.values_mut() {
-            let waker = match flow.writer == side {
-                true => &mut flow.send.waker,
-                false => &mut flow.recv.waker,
-            };
-            self.effects.wake(waker);
+            if flow.writer == side {
+                self.effects.wake(&mut flow.send.waker);
+            } else {
+                self.effects.wake(&mut flow.recv.waker);
+            }
         }
         self.links[side.index()].drop_schedule();
     }

@@ -146,6 +146,30 @@ async fn a_reset_takes_back_what_has_not_left() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stop_does_not_call_back_what_a_dropped_stream_has_written() {
+    let (client, server) = pair(Config {
+        rate: Some(12_000),
+        ..Config::default()
+    });
+    let (mut held, held_recv) = uni(&client, &server).await;
+    let (mut dropped, dropped_recv) = uni(&client, &server).await;
+    let sent = || client.stats().bytes_sent().unwrap();
+    let before = sent();
+    held.write_all(&payload(6000)).await.unwrap();
+    drop(held_recv);
+    drop(held);
+    tokio::time::advance(Duration::from_secs(9)).await;
+    assert_eq!(sent() - before, 1200);
+
+    dropped.write_all(&payload(6000)).await.unwrap();
+    drop(dropped);
+    drop(dropped_recv);
+    tokio::time::advance(Duration::from_secs(9)).await;
+    assert_eq!(sent() - before, 7200);
+    assert!(client.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_rate_can_be_changed_while_packets_wait() {
     let (client, server) = pair(Config::default());
     client.set_rate(Some(1000));

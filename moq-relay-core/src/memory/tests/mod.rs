@@ -7,6 +7,7 @@ mod link;
 mod lost;
 mod priority;
 mod session;
+mod soak;
 mod windows;
 
 use std::time::Duration;
