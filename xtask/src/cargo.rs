@@ -1,0 +1,176 @@
+//! Cargo, as the chores use it: to build, to run tools, to ask about the workspace.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use serde::Deserialize;
+
+use crate::process::Launch;
+
+/// What cargo gets to end its own children in before it is killed with them.
+///
+/// nextest runs each test in a process group of its own and ends it on SIGTERM.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The root folder of the workspace.
+pub(crate) fn root() -> &'static Path {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.parent().unwrap_or(package)
+}
+
+/// The cargo that runs us, else the one on the path, started in the root folder.
+pub(crate) fn cargo(args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Launch {
+    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    Launch::new("cargo", program)
+        .args(args)
+        .dir(root())
+        .patience(PATIENCE)
+}
+
+/// Another program, started like [`cargo`]: in the root folder and with time to clean up.
+pub(crate) fn tool(program: &str, args: &[&str]) -> Launch {
+    Launch::new(program, program)
+        .args(args)
+        .dir(root())
+        .patience(PATIENCE)
+}
+
+/// Runs a program to its end on our terminal.
+///
+/// # Errors
+/// Where it cannot be started, or says by its exit code that it failed.
+pub(crate) async fn succeed(launch: Launch) -> anyhow::Result<()> {
+    let line = launch.line();
+    let status = launch.run().await?;
+    ensure!(status.success(), "`{line}` failed: {status}");
+    Ok(())
+}
+
+/// Runs a program to its end and gives back what it printed to stdout.
+///
+/// # Errors
+/// Where it cannot be started, or failed; the message holds the end of what it printed.
+pub(crate) async fn output(launch: Launch) -> anyhow::Result<Vec<String>> {
+    let line = launch.line();
+    let (status, log) = launch.capture().await?;
+    ensure!(
+        status.success(),
+        "`{line}` failed: {status}\n{}",
+        log.tail(30).join("\n")
+    );
+    Ok(log.stdout())
+}
+
+/// Tells whether a program is there and answers `args`.
+pub(crate) async fn has(program: &str, args: &[&str]) -> bool {
+    let probe = tool(program, args).capture().await;
+    probe.is_ok_and(|(status, _)| status.success())
+}
+
+/// The programs of the workspace, built, by name.
+pub(crate) struct Binaries {
+    paths: BTreeMap<String, PathBuf>,
+}
+
+impl Binaries {
+    /// Builds the programs of some packages, if any; what cargo has to say goes to the terminal.
+    ///
+    /// # Errors
+    /// Where the build fails.
+    pub(crate) async fn build(packages: &[&str], profile: Profile) -> anyhow::Result<Self> {
+        if packages.is_empty() {
+            return Ok(Self {
+                paths: BTreeMap::new(),
+            });
+        }
+        let mut args = vec![
+            "build",
+            "--bins",
+            "--message-format=json-render-diagnostics",
+        ];
+        args.extend(profile.flag());
+        args.extend(packages.iter().flat_map(|package| ["--package", package]));
+        let launch = cargo(args);
+        let line = launch.line();
+        let (status, log) = launch.stderr(Stdio::inherit()).capture().await?;
+        ensure!(status.success(), "`{line}` failed: {status}");
+        let paths = log
+            .stdout()
+            .iter()
+            .filter_map(|line| executable(line))
+            .collect();
+        Ok(Self { paths })
+    }
+
+    /// Where a program of the built packages is.
+    ///
+    /// # Errors
+    /// Where none of them has a program of this name.
+    pub(crate) fn path(&self, name: &str) -> anyhow::Result<&Path> {
+        let path = self
+            .paths
+            .get(name)
+            .with_context(|| format!("cargo built no program {name}"))?;
+        Ok(path)
+    }
+}
+
+/// How programs are compiled.
+#[derive(Clone, Copy)]
+pub(crate) enum Profile {
+    /// Soon there, slow, with debug assertions.
+    Dev,
+    /// As it is meant to be run.
+    Release,
+}
+
+impl Profile {
+    fn flag(self) -> Option<&'static str> {
+        match self {
+            Self::Dev => None,
+            Self::Release => Some("--release"),
+        }
+    }
+}
+
+/// The program that one of cargo's JSON messages says it has built.
+fn executable(message: &str) -> Option<(String, PathBuf)> {
+    #[derive(Deserialize)]
+    struct Artifact {
+        target: Target,
+        executable: Option<PathBuf>,
+    }
+    #[derive(Deserialize)]
+    struct Target {
+        name: String,
+    }
+    let artifact: Artifact = serde_json::from_str(message).ok()?;
+    Some((artifact.target.name, artifact.executable?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_messages_about_a_built_program_name_one() {
+        let program =
+            r#"{"reason":"compiler-artifact","target":{"name":"relay"},"executable":"/t/relay"}"#;
+        let library =
+            r#"{"reason":"compiler-artifact","target":{"name":"core"},"executable":null}"#;
+
+        assert_eq!(
+            executable(program),
+            Some(("relay".to_owned(), "/t/relay".into()))
+        );
+        assert_eq!(executable(library), None);
+        assert_eq!(
+            executable(r#"{"reason":"build-finished","success":true}"#),
+            None
+        );
+    }
+}

@@ -1,0 +1,133 @@
+//! Our test client's command lines, and what it answers.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::process::Launch;
+
+/// What a client speaks to a relay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Transport {
+    /// WebTransport over HTTP/3, as a browser does
+    #[value(name = "webtransport")]
+    WebTransport,
+    /// MoqTransfork straight on QUIC
+    #[value(name = "quic")]
+    Quic,
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::WebTransport => "webtransport",
+            Self::Quic => "quic",
+        })
+    }
+}
+
+/// The program moq-test-client, and how it reaches a relay.
+#[derive(Clone, Debug)]
+pub(crate) struct Client {
+    program: PathBuf,
+    /// The arguments that every command begins with.
+    way: Vec<String>,
+}
+
+impl Client {
+    /// Reaches a relay in dev mode, with nothing to prepare.
+    pub(crate) fn dev(program: &Path, transport: Transport, relay: SocketAddr) -> Self {
+        let way = match transport {
+            // The fingerprint of the certificate is fetched first.
+            Transport::WebTransport => vec![format!("--relay=http://{relay}")],
+            // Without HTTP there is nowhere to fetch it from.
+            Transport::Quic => {
+                vec![
+                    format!("--relay=moqf://{relay}"),
+                    "--tls-disable-verify".to_owned(),
+                ]
+            }
+        };
+        Self {
+            program: program.to_owned(),
+            way,
+        }
+    }
+
+    /// Reaches a relay whose certificate it is given, speaking one dialect.
+    pub(crate) fn trusting(
+        program: &Path,
+        transport: Transport,
+        relay: SocketAddr,
+        root: &Path,
+        dialect: &str,
+    ) -> Self {
+        let scheme = match transport {
+            Transport::WebTransport => "https",
+            Transport::Quic => "moqf",
+        };
+        let way = vec![
+            format!("--relay={scheme}://{relay}"),
+            format!("--tls-root={}", root.display()),
+            format!("--dialect={dialect}"),
+        ];
+        Self {
+            program: program.to_owned(),
+            way,
+        }
+    }
+
+    /// Publishes the time at the path `clock`.
+    pub(crate) fn publish_clock(&self) -> Launch {
+        self.launch("publisher")
+            .args(["publish", "--clock", "--path=clock"])
+    }
+
+    /// Prints the time from the path `clock`, a line per second as the published clocks do.
+    pub(crate) fn subscribe_clock(&self) -> Launch {
+        self.launch("subscriber")
+            .args(["subscribe", "--print=clock", "--path=clock"])
+    }
+
+    /// Describes every frame of a track as a [`Frame`].
+    pub(crate) fn subscribe_frames(&self, path: &str) -> Launch {
+        let launch = self.launch(&format!("subscriber of {path}"));
+        launch.args(["--format=json", "subscribe", "--print=raw", "--path", path])
+    }
+
+    /// Follows what is announced below a path, as [`Announced`]s.
+    pub(crate) fn announced(&self, prefix: &str) -> Launch {
+        self.launch("announced")
+            .args(["--format=json", "announced", "--path", prefix])
+    }
+
+    /// Runs the conformance tests, reported in TAP.
+    pub(crate) fn conformance(&self) -> Launch {
+        self.launch("conformance tests")
+    }
+
+    fn launch(&self, name: &str) -> Launch {
+        Launch::new(name, &self.program).args(&self.way)
+    }
+}
+
+/// A frame that a subscriber got.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Frame {
+    /// The group it is in.
+    pub(crate) group: u64,
+    /// Which of the group's frames it is.
+    #[serde(rename = "frame")]
+    pub(crate) index: u64,
+    /// Its payload in hexadecimal.
+    pub(crate) hex: String,
+}
+
+/// A change of what is published.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Announced {
+    /// The track.
+    pub(crate) path: String,
+}
