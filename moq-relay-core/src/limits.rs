@@ -8,7 +8,8 @@ use std::time::Duration;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Time for the setup handshake of a session. Default 10 s, the idle timeout of real peers.
+    /// Time for the setup handshake of a session, and for the first message of each stream.
+    /// Default 10 s, the idle timeout of real peers.
     pub handshake: Duration,
     /// Requests (announce, subscribe, fetch, info) that one peer may have open at a time.
     /// Default 4096; each costs about 2 KiB here.
@@ -22,8 +23,8 @@ pub struct Limits {
     /// Groups of one subscription that are on their way at a time. Default 64. When a newer group
     /// waits, a descending subscription gives up its oldest; an ascending one waits.
     pub max_deliveries: usize,
-    /// How long a group stays on its way once a newer one of its track is, unless the subscriber
-    /// asked for ascending order. Default 5 s. This bounds what a slow link can fall behind.
+    /// How long a finished group stays on its way once a newer one of its track is, unless the
+    /// subscriber asked for ascending order. Default 5 s. This bounds what a slow link can fall behind.
     pub max_backlog: Duration,
     /// How long an upstream subscription outlives its last subscriber. Default 1 s, so that a
     /// subscriber who reconnects finds the track warm.

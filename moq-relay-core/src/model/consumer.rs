@@ -85,7 +85,7 @@ impl TrackConsumer {
     }
 
     fn registered(track: Arc<TrackShared>, reader: usize, subscription: Subscription) -> Self {
-        track.state.ring();
+        track.demand.notify_waiters();
         let mut cursor = Cursor::default();
         if let Some(min) = subscription.min {
             cursor.begin(min);
@@ -161,11 +161,10 @@ impl TrackConsumer {
         self.subscription.update(update);
         self.cursor
             .narrow(self.subscription.min, self.subscription.max);
-        self.track.state.change(|state| {
-            if let Some(reader) = state.readers.get_mut(self.reader) {
-                reader.clone_from(&self.subscription);
-            }
-        });
+        if let Some(reader) = self.track.state.lock().readers.get_mut(self.reader) {
+            reader.clone_from(&self.subscription);
+        }
+        self.track.demand.notify_waiters();
     }
 
     /// What is asked of the track.
@@ -380,8 +379,7 @@ impl TrackConsumer {
 
 impl Drop for TrackConsumer {
     fn drop(&mut self) {
-        self.track
-            .state
-            .change(|state| state.readers.remove(self.reader));
+        self.track.state.lock().readers.remove(self.reader);
+        self.track.demand.notify_waiters();
     }
 }

@@ -11,6 +11,7 @@ use moq_transfork::message::{GroupOrder, Priority};
 use moq_transfork::path::Path;
 use rangemap::RangeInclusiveMap;
 use slab::Slab;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::error::Error;
@@ -82,6 +83,9 @@ pub(super) struct TrackShared {
     max_age: Duration,
     pub(super) max_reordering: Duration,
     pub(super) state: Shared<TrackState>,
+    /// Rings when what the readers want may have changed, apart from the readers' own bell: they
+    /// would all wake for each that comes or goes.
+    pub(super) demand: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -109,6 +113,7 @@ impl TrackProducer {
             max_age: cache.limits().max_age,
             max_reordering,
             state: Shared::default(),
+            demand: Notify::new(),
         };
         Self {
             track: Arc::new(track),
@@ -133,6 +138,7 @@ impl TrackProducer {
             state.info = Some(info);
             state.newest = state.newest.max(latest);
         });
+        self.track.demand.notify_waiters();
     }
 
     /// Starts the group that follows the newest one.
@@ -234,8 +240,7 @@ impl TrackProducer {
     /// Waits until the track has no reader. Cancel-safe.
     pub async fn unused(&self) {
         self.track
-            .state
-            .wait(|state| state.readers.is_empty().then_some(()))
+            .wait_for_demand(|state| state.readers.is_empty().then_some(()))
             .await;
     }
 
@@ -255,8 +260,8 @@ impl TrackProducer {
 
     /// Waits until the readers together want something else than `known`. Cancel-safe.
     pub(crate) async fn demand_changed(&self, known: &Subscription) -> Subscription {
-        let differs = |state: &mut TrackState| state.demand().filter(|demand| demand != known);
-        self.track.state.wait(differs).await
+        let differs = |state: &TrackState| state.demand().filter(|demand| demand != known);
+        self.track.wait_for_demand(differs).await
     }
 
     pub(crate) fn downgrade(&self) -> WeakTrack {
@@ -297,6 +302,19 @@ impl WeakTrack {
     /// True if both refer to the same track.
     pub(crate) fn is(&self, other: &Self) -> bool {
         self.0.ptr_eq(&other.0)
+    }
+}
+
+impl TrackShared {
+    async fn wait_for_demand<R>(&self, check: impl Fn(&TrackState) -> Option<R>) -> R {
+        loop {
+            // Made before the check: a ring between the two is not missed.
+            let rung = self.demand.notified();
+            if let Some(result) = check(&self.state.lock()) {
+                return result;
+            }
+            rung.await;
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use moq_transfork::stream::{AnnounceReader, AnnounceRequest, Request};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::DropGuard;
-use tracing::{Instrument, Span, debug};
+use tracing::{Instrument, Span, debug, error};
 use web_transport_trait as wt;
 
 use crate::error::Error;
@@ -102,8 +102,10 @@ impl<S: wt::Session> Driver<S> {
                 () = closing.cancelled() => return Error::Shutdown,
                 // A task that ends with an error takes the session with it.
                 Some(done) = self.tasks.join_next() => {
-                    if let Ok(Err(error)) = done {
-                        return error;
+                    match done {
+                        Ok(Ok(())) => {}
+                        Ok(Err(error)) => return error,
+                        Err(error) => error!(%error, "a task of the session failed"),
                     }
                 }
                 Some(chore) = self.chores.recv() => self.spawn(chore.map(Ok)),

@@ -125,7 +125,8 @@ async fn given_up(
             if group.sequence() < pace.floor {
                 return Error::Expired;
             }
-            if pace.outran(group.sequence()) {
+            // A group that its publisher still writes is not late, however many are newer.
+            if pace.outran(group.sequence()) && group.finished_at().is_some() {
                 outrun_since.get_or_insert_with(Instant::now);
             }
             let outrun = outrun_since.map(|since| since + max_backlog);
@@ -136,7 +137,7 @@ async fn given_up(
                 .map(|at| at + expires);
             outrun.into_iter().chain(expired).min()
         };
-        let expires = group.finished_at().is_none();
+        let open = group.finished_at().is_none();
         tokio::select! {
             biased;
             changed = pace.changed() => {
@@ -147,7 +148,7 @@ async fn given_up(
             () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
                 return Error::Expired;
             }
-            _at = group.finished(), if expires => {}
+            _at = group.finished(), if open => {}
         }
     }
 }

@@ -91,6 +91,9 @@ impl<'a, S: wt::Session> Feed<'a, S> {
             if self.deliveries.is_empty()
                 && let Some(ending) = self.ending.take()
             {
+                if let Some(unused) = self.lane.take() {
+                    self.state.return_unused(unused);
+                }
                 return ending;
             }
             tokio::select! {
@@ -225,9 +228,6 @@ impl<'a, S: wt::Session> Feed<'a, S> {
     fn leave(&mut self, outcome: Result<(), Error>) {
         self.pace.send_modify(|pace| pace.ended = true);
         self.ending = Some(outcome.and(Err(Error::Cancelled)));
-        if let Some(writer) = self.lane.take() {
-            self.state.return_unused(writer);
-        }
     }
 
     /// The publisher is gone: goes on with another one of the same path, or ends.

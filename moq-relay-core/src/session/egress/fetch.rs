@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use moq_transfork::code::Code;
+use moq_transfork::dialect::Dialect;
 use moq_transfork::message::{Fetch, GroupOrder, Priority};
 use moq_transfork::stream::{FetchReader, FetchWriter};
 use tokio::sync::watch;
@@ -27,6 +29,11 @@ pub(super) async fn serve<S: wt::Session>(
         frame: fetch.frame,
     };
     let (updates, priority) = watch::channel(request.priority);
+    // Forks count bytes where the draft counts frames; only the start is the same in both.
+    if state.dialect != Dialect::Draft03 && request.frame > 0 {
+        writer.abort(Code::BOUNDS_EXCEEDED);
+        return;
+    }
     let outcome = tokio::select! {
         error = follow(reader, updates) => Err(error),
         sent = send(&state, &source, &request, &mut writer, priority) => sent,

@@ -13,6 +13,7 @@ use futures_util::future::BoxFuture;
 use moq_transfork::code::Code;
 use moq_transfork::message::{Info, InfoPlease};
 use moq_transfork::stream::{InfoWriter, Request};
+use tokio::time::timeout;
 use tracing::{Instrument, debug, info_span};
 use web_transport_trait as wt;
 
@@ -30,7 +31,8 @@ pub(super) async fn serve<S: wt::Session>(
 ) -> Result<(), Error> {
     // Held for as long as the request.
     let permit = state.requests.clone().try_acquire_owned();
-    let request = match request.await {
+    let request = timeout(state.context.limits.handshake, request).await;
+    let request = match request.unwrap_or(Err(Error::Timeout)) {
         Ok(request) => request,
         Err(Error::UnexpectedStream) => return Err(Error::UnexpectedStream),
         Err(error) => {

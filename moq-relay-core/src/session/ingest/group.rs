@@ -6,6 +6,7 @@ use std::task::Poll;
 use bytes::Bytes;
 use moq_transfork::code::Code;
 use moq_transfork::stream::GroupReader;
+use tokio::time::timeout;
 use tracing::{debug, trace};
 use web_transport_trait as wt;
 
@@ -26,9 +27,15 @@ pub(in crate::session) async fn receive<S: wt::Session>(
         debug!("too many groups at a time");
         return Ok(());
     };
-    let (header, reader) = match GroupReader::<S>::accept(recv, state.dialect).await {
-        Ok(accepted) => accepted,
-        Err(error) if error.closes_session() => return Err(error.into()),
+    let accept = GroupReader::<S>::accept(recv, state.dialect);
+    let accepted = timeout(state.context.limits.handshake, accept).await;
+    let (header, reader) = match accepted.map_err(|_elapsed| Error::Timeout) {
+        Ok(Ok(accepted)) => accepted,
+        Ok(Err(error)) if error.closes_session() => return Err(error.into()),
+        Ok(Err(error)) => {
+            debug!(%error, "group not understood");
+            return Ok(());
+        }
         Err(error) => {
             debug!(%error, "group not understood");
             return Ok(());
