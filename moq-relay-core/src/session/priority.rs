@@ -2,9 +2,9 @@
 
 use moq_transfork::message::{GroupOrder, Priority};
 
-/// Bits of a stream's priority that order the groups of a track. They repeat every eight million
+/// Bits of a stream's priority that order the groups of a track. They repeat every 16 million
 /// groups; only groups that are on their way at the same time are ever compared.
-const SEQUENCE_BITS: u32 = 23;
+const SEQUENCE_BITS: u32 = 24;
 
 /// Returns the transport's priority of a group's stream: higher is sent first.
 ///
@@ -27,7 +27,7 @@ mod tests {
 
     #[test]
     fn a_higher_track_priority_beats_any_group() {
-        let low = stream_priority(Priority::new(128), GroupOrder::Descending, 1 << 22);
+        let low = stream_priority(Priority::new(128), GroupOrder::Descending, 1 << 23);
         let high = stream_priority(Priority::new(129), GroupOrder::Descending, 0);
         assert!(high > low);
     }
