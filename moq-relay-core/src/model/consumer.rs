@@ -11,8 +11,9 @@ use tokio::time::Instant;
 use crate::error::Error;
 use crate::model::cursor::Cursor;
 use crate::model::group::{GroupConsumer, GroupShared};
+use crate::model::info::{Gap, TrackInfo};
+use crate::model::state::{TrackShared, TrackState};
 use crate::model::subscription::{Subscription, effective_order};
-use crate::model::track::{Gap, TrackInfo, TrackShared, TrackState};
 
 /// How far a publisher may be behind another one of the same path for readers to move to it.
 /// Publishers that send the same content differ by a group or two.

@@ -12,6 +12,8 @@ pub mod cache;
 pub mod consumer;
 mod cursor;
 pub mod group;
+mod info;
 mod log;
+mod state;
 pub mod subscription;
 pub mod track;

@@ -1,61 +1,25 @@
-//! A track: a log of groups by sequence, in any order of arrival, that one producer writes.
+//! The producer's side of a track.
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::ops::RangeInclusive;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use moq_transfork::code::Code;
-use moq_transfork::message::{GroupOrder, Priority};
 use moq_transfork::path::Path;
-use rangemap::RangeInclusiveMap;
-use slab::Slab;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::error::Error;
-use crate::model::cache::{Account, Cache};
+use crate::model::cache::Cache;
 use crate::model::consumer::TrackConsumer;
-use crate::model::group::{GroupConsumer, GroupProducer, GroupShared};
-use crate::model::subscription::{self, Subscription};
+use crate::model::group::{GroupConsumer, GroupProducer};
+pub use crate::model::info::{Gap, Latest, TrackInfo};
+use crate::model::state::{TrackShared, TrackState};
+use crate::model::subscription::Subscription;
 use crate::shared::Shared;
-
-/// Runs of missing groups that a track remembers for readers to come. Above that the oldest is
-/// forgotten, and readers learn of it when the groups stay missing.
-const MAX_GONE: usize = 64;
 
 /// The highest group number that the wire can carry.
 const LAST: u64 = (1 << 62) - 1;
-
-/// What a publisher says of a track (draft-03, INFO).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TrackInfo {
-    /// The publisher's own priority, which decides where subscribers' priorities are equal.
-    pub priority: Priority,
-    /// The publisher's own order, for subscribers that do not ask for one.
-    pub order: GroupOrder,
-    /// How long a finished group is of use; zero means for ever.
-    pub expires: Duration,
-}
-
-/// What a track is, and how far it has come (draft-03, INFO).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Latest {
-    /// What the publisher says of the track.
-    pub info: TrackInfo,
-    /// The newest group, if there is one yet.
-    pub latest: Option<u64>,
-}
-
-/// A run of groups that a reader will not get.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Gap {
-    /// First and last group of the run.
-    pub groups: RangeInclusive<u64>,
-    /// Why.
-    pub code: Code,
-}
 
 /// Writes one track.
 ///
@@ -75,32 +39,6 @@ impl<T: fmt::Debug + Send + Sync> Kept for T {}
 /// Refers to a track without keeping it.
 #[derive(Debug, Clone)]
 pub(crate) struct WeakTrack(Weak<TrackShared>);
-
-#[derive(Debug)]
-pub(super) struct TrackShared {
-    path: Path,
-    account: Arc<Account>,
-    max_age: Duration,
-    pub(super) max_reordering: Duration,
-    pub(super) state: Shared<TrackState>,
-    /// Rings when what the readers want may have changed, apart from the readers' own bell: they
-    /// would all wake for each that comes or goes.
-    pub(super) demand: Notify,
-}
-
-#[derive(Debug, Default)]
-pub(super) struct TrackState {
-    pub(super) info: Option<TrackInfo>,
-    pub(super) groups: BTreeMap<u64, Arc<GroupShared>>,
-    /// Groups known not to come, and why.
-    pub(super) gone: RangeInclusiveMap<u64, Code>,
-    /// The newest group that was ever here, or that the publisher says it has.
-    pub(super) newest: Option<u64>,
-    /// The highest group that is known to exist or to be gone.
-    pub(super) horizon: Option<u64>,
-    pub(super) end: Option<Result<(), Error>>,
-    pub(super) readers: Slab<Subscription>,
-}
 
 impl TrackProducer {
     /// Makes an empty track whose groups are held by `cache`.
@@ -302,56 +240,5 @@ impl WeakTrack {
     /// True if both refer to the same track.
     pub(crate) fn is(&self, other: &Self) -> bool {
         self.0.ptr_eq(&other.0)
-    }
-}
-
-impl TrackShared {
-    async fn wait_for_demand<R>(&self, check: impl Fn(&TrackState) -> Option<R>) -> R {
-        loop {
-            // Made before the check: a ring between the two is not missed.
-            let rung = self.demand.notified();
-            if let Some(result) = check(&self.state.lock()) {
-                return result;
-            }
-            rung.await;
-        }
-    }
-}
-
-impl TrackState {
-    fn insert(&mut self, group: &Arc<GroupShared>) -> Result<(), Error> {
-        if let Some(end) = &self.end {
-            return Err(end.clone().err().unwrap_or(Error::Cancelled));
-        }
-        let sequence = group.sequence();
-        if self
-            .groups
-            .get(&sequence)
-            .is_some_and(|group| group.failure().is_none())
-        {
-            return Err(Error::Duplicate);
-        }
-        self.groups.insert(sequence, group.clone());
-        self.gone.remove(sequence..=sequence);
-        self.newest = self.newest.max(Some(sequence));
-        self.horizon = self.horizon.max(Some(sequence));
-        Ok(())
-    }
-
-    fn forget(&mut self, gap: Gap) {
-        self.horizon = self.horizon.max(Some(*gap.groups.end()));
-        self.gone.insert(gap.groups, gap.code);
-        if self.gone.len() > MAX_GONE
-            && let Some(oldest) = self
-                .gone
-                .first_range_value()
-                .map(|(range, _)| range.clone())
-        {
-            self.gone.remove(oldest);
-        }
-    }
-
-    pub(super) fn demand(&self) -> Option<Subscription> {
-        subscription::union(self.readers.iter().map(|(_, reader)| reader), self.newest)
     }
 }
