@@ -186,3 +186,36 @@ fn report(ended: Result<(), JoinError>) {
 fn canonical(addr: SocketAddr) -> SocketAddr {
     SocketAddr::new(addr.ip().to_canonical(), addr.port())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use moq_relay_core::relay::RelayConfig;
+
+    use crate::tls::trust::Trust;
+    use crate::tls::{self, ALPN_RAW, dev};
+    use crate::transport::{Congestion, client_config, server_config};
+    use crate::{endpoint, sockets};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn when_many_handshakes_are_under_way_a_client_gets_in_by_proving_its_address() {
+        let tls = tls::server_config(vec![dev::self_signed(&[]).unwrap()]).unwrap();
+        let socket = sockets::udp((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let endpoint = endpoint::open(socket, server_config(tls, Congestion::Cubic)).unwrap();
+        let mut server = Server::new(endpoint.clone(), Relay::new(RelayConfig::default()), 1);
+        server.trust = Arc::new(Semaphore::new(0));
+
+        let tls = Trust::Anyone.client_config(&ALPN_RAW).unwrap();
+        let config = client_config(tls, Congestion::Cubic);
+        let addr = endpoint.local_addr().unwrap();
+        let client = Endpoint::client((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        tokio::select! {
+            () = server.run() => unreachable!("the endpoint is open"),
+            conn = client.connect_with(config, addr, "localhost").unwrap() => conn.unwrap(),
+        };
+        assert_eq!(server.admitted, 1);
+    }
+}

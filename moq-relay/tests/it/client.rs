@@ -1,16 +1,25 @@
 //! Clients of a relay process.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
+use moq_relay::session::Session;
 use moq_relay::tls::trust::Trust;
 use moq_relay::tls::{ALPN_H3, ALPN_RAW, provider};
 use moq_relay::transport::{Congestion, client_config};
+use moq_relay_core::announced::Announcement;
+use moq_relay_core::model::consumer::TrackConsumer;
+use moq_relay_core::model::subscription::Subscription;
+use moq_relay_core::session::{ClientConfig, Peer};
+use moq_relay_core::source::Source;
+use moq_relay_core::tracks::Tracks;
+use moq_transfork::path::Path;
 use quinn::rustls::pki_types::CertificateDer;
 use quinn::{Connection, ConnectionError, Endpoint};
-use web_transport_quinn::Session;
+use tokio::task::JoinSet;
 use web_transport_quinn::crypto::sha256;
 
-use crate::process::Process;
+use crate::process::{Process, soon};
 
 /// Opens an endpoint to connect from.
 pub(crate) fn endpoint() -> Endpoint {
@@ -28,7 +37,8 @@ pub(crate) async fn connect(
 
 /// Opens a raw QUIC session.
 pub(crate) async fn raw(relay: &Process) -> Session {
-    Session::raw(connect(relay, "localhost", &Trust::Anyone).await.unwrap())
+    let conn = connect(relay, "localhost", &Trust::Anyone).await.unwrap();
+    Session::new(web_transport_quinn::Session::raw(conn))
 }
 
 /// Opens a WebTransport session for this path.
@@ -37,9 +47,51 @@ pub(crate) async fn web_transport(relay: &Process, path: &str) -> Session {
         .await
         .unwrap();
     let url = format!("https://localhost:{}{path}", relay.addr.port());
-    Session::connect(conn, url::Url::parse(&url).unwrap())
-        .await
-        .unwrap()
+    let url = url::Url::parse(&url).unwrap();
+    Session::new(
+        web_transport_quinn::Session::connect(conn, url)
+            .await
+            .unwrap(),
+    )
+}
+
+/// A client whose session is set up, and driven for as long as this lives.
+pub(crate) struct Client {
+    pub(crate) peer: Peer,
+    driver: JoinSet<()>,
+}
+
+impl Client {
+    /// Sets a session up, publishing these tracks.
+    pub(crate) async fn new(session: Session, tracks: &Tracks) -> Self {
+        let mut config = ClientConfig::default();
+        config.publish = Some(Arc::new(tracks.clone()));
+        let (peer, driver) = moq_relay_core::session::connect(session, config)
+            .await
+            .unwrap();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move { drop(driver.run().await) });
+        Self {
+            peer,
+            driver: tasks,
+        }
+    }
+
+    /// Subscribes to a track once it is announced.
+    pub(crate) async fn subscribe(&self, path: &Path) -> TrackConsumer {
+        let mut announced = self.peer.announced(path);
+        let active = Announcement::Active(path.clone());
+        while soon(announced.next()).await.expect("it is announced") != active {}
+        self.peer.track(path, Subscription::default()).unwrap()
+    }
+
+    /// Waits until the session has ended.
+    pub(crate) async fn ended(mut self) {
+        soon(self.driver.join_next())
+            .await
+            .expect("it was driven")
+            .unwrap();
+    }
 }
 
 /// Returns the SHA-256 of the certificate that the relay showed.
@@ -56,8 +108,5 @@ async fn connect_as(
     alpns: &[&str],
 ) -> Result<Connection, ConnectionError> {
     let config = client_config(trust.client_config(alpns).unwrap(), Congestion::Cubic);
-    endpoint()
-        .connect_with(config, relay.addr, name)
-        .unwrap()
-        .await
+    soon(endpoint().connect_with(config, relay.addr, name).unwrap()).await
 }

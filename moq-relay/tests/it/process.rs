@@ -14,6 +14,11 @@ use tokio::time::timeout;
 /// Longer than anything here takes, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Waits for something that does not take long; a test that would hang fails instead.
+pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
+    timeout(PATIENCE, future).await.expect("it happens in time")
+}
+
 fn command(flags: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_moq-relay"));
     command
@@ -82,10 +87,7 @@ impl Process {
             .count()
             < expected
         {
-            let line = timeout(PATIENCE, log.next_line())
-                .await
-                .expect("it starts")
-                .unwrap();
+            let line = soon(log.next_line()).await.unwrap();
             start.push(line.unwrap_or_else(|| panic!("it ended: {start:?}")));
         }
         let addr = start
@@ -122,10 +124,7 @@ impl Process {
     /// Waits until its log has a line with this text.
     pub(crate) async fn says(&mut self, text: &str) -> String {
         loop {
-            let line = timeout(PATIENCE, self.log.next_line())
-                .await
-                .expect("it says")
-                .unwrap();
+            let line = soon(self.log.next_line()).await.unwrap();
             let line = line.unwrap_or_else(|| panic!("it ended without saying {text:?}"));
             if line.contains(text) {
                 return line;
@@ -135,10 +134,7 @@ impl Process {
 
     /// Waits for its end; returns what its log had left, too.
     pub(crate) async fn end(mut self) -> (ExitStatus, String) {
-        let status = timeout(PATIENCE, self.child.wait())
-            .await
-            .expect("it ends")
-            .unwrap();
+        let status = soon(self.child.wait()).await.unwrap();
         let mut rest = String::new();
         self.log
             .into_inner()
