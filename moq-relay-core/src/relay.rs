@@ -106,8 +106,17 @@ impl Relay {
         let _open = context.stats.gauge(|stats| &stats.sessions);
         let origin = &self.shared.origin;
         let publish = Arc::new(origin.clone());
-        let (peer, driver) = session::accept(session, publish, context.clone()).await?;
-        tracing::debug!(dialect = %peer.dialect(), "session begins");
+        let accept = session::accept(session.clone(), publish, context.clone());
+        let (peer, driver) = tokio::select! {
+            biased;
+            () = context.closing.cancelled() => {
+                let end = Error::Shutdown;
+                session.close(end.code().0, &end.to_string());
+                return Ok(());
+            }
+            accepted = accept => accepted?,
+        };
+        tracing::info!(dialect = %peer.dialect(), "session begins");
         let attach = origin.attach_all(Arc::new(peer), Locality::Local, on_publisher);
         let ended = tokio::select! {
             biased;

@@ -12,6 +12,7 @@ pub(crate) struct Stats {
     pub(crate) subscriptions_total: Counter,
     pub(crate) upstreams: Counter,
     pub(crate) upstreams_total: Counter,
+    pub(crate) fetches_total: Counter,
     pub(crate) groups_received: Counter,
     pub(crate) groups_cut: Counter,
     pub(crate) groups_delivered: Counter,
@@ -41,6 +42,8 @@ pub struct Snapshot {
     pub upstreams: u64,
     /// Subscriptions at publishers that were ever opened.
     pub upstreams_total: u64,
+    /// Groups that were ever fetched from publishers.
+    pub fetches_total: u64,
     /// Paths that are published.
     pub announced: u64,
     /// Groups that arrived whole.
@@ -86,6 +89,7 @@ impl Stats {
             subscriptions_total: self.subscriptions_total.value(),
             upstreams: self.upstreams.value(),
             upstreams_total: self.upstreams_total.value(),
+            fetches_total: self.fetches_total.value(),
             groups_received: self.groups_received.value(),
             groups_cut: self.groups_cut.value(),
             groups_delivered: self.groups_delivered.value(),

@@ -67,6 +67,8 @@ pub(super) trait Evict: Send + Sync {
 #[derive(Debug)]
 pub(super) struct Account {
     cache: Cache,
+    /// Bytes that are kept while other tracks have more to give up.
+    min_bytes: u64,
     held: AtomicU64,
     newest: AtomicU64,
 }
@@ -96,11 +98,23 @@ impl Cache {
         &self.shared.limits
     }
 
+    /// Opens the account of a live track, which keeps its newest group and its least.
     pub(super) fn open_account(&self) -> Arc<Account> {
         Arc::new(Account {
             cache: self.clone(),
+            min_bytes: self.shared.limits.min_track_bytes,
             held: AtomicU64::new(0),
             newest: AtomicU64::new(0),
+        })
+    }
+
+    /// Opens the account of a group of the past, which is among the first to go.
+    pub(super) fn open_spare_account(&self) -> Arc<Account> {
+        Arc::new(Account {
+            cache: self.clone(),
+            min_bytes: 0,
+            held: AtomicU64::new(0),
+            newest: AtomicU64::new(u64::MAX),
         })
     }
 
@@ -138,7 +152,7 @@ impl Cache {
     fn can_spare(&self, entry: &dyn Evict) -> bool {
         let account = entry.account();
         entry.sequence() != account.newest.load(Ordering::Relaxed)
-            && account.held.load(Ordering::Relaxed) > self.shared.limits.min_track_bytes
+            && account.held.load(Ordering::Relaxed) > account.min_bytes
     }
 }
 

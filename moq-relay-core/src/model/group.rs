@@ -74,7 +74,7 @@ impl GroupProducer {
 
     /// Makes a group that belongs to no track.
     pub(crate) fn alone(sequence: u64, cache: &Cache) -> Result<Self, Error> {
-        Self::new(sequence, cache.open_account())
+        Self::new(sequence, cache.open_spare_account())
     }
 
     pub(super) fn shared(&self) -> &Arc<GroupShared> {
@@ -245,6 +245,11 @@ impl GroupConsumer {
             })
             .await?;
         Ok(())
+    }
+
+    /// True if the group will never be whole.
+    pub fn is_cut(&self) -> bool {
+        self.group.failure().is_some()
     }
 
     /// Frames that are complete so far.

@@ -151,6 +151,28 @@ impl TrackProducer {
         }
     }
 
+    /// How long a finished group stays: as the cache or the publisher allows.
+    pub(crate) fn max_age(&self) -> Duration {
+        let state = self.track.state.lock();
+        let expires = state.info.as_ref().map(|info| info.expires);
+        let expires = expires.filter(|expires| !expires.is_zero());
+        expires.map_or(self.track.max_age, |expires| {
+            expires.min(self.track.max_age)
+        })
+    }
+
+    /// Readers of the groups that are whole.
+    pub(crate) fn whole_groups(&self) -> Vec<GroupConsumer> {
+        let state = self.track.state.lock();
+        let whole = state
+            .groups
+            .values()
+            .filter(|group| group.finished_at().is_some());
+        whole
+            .map(|group| GroupConsumer::new(group.clone()))
+            .collect()
+    }
+
     /// Ends the track: no group follows, and those open still end on their own.
     pub fn finish(self) {
         self.end(Ok(()));

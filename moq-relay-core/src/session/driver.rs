@@ -152,7 +152,12 @@ impl<S: wt::Session> Driver<S> {
                 self.spawn(ingest::announce::run(state, prefix, set, ignored, opened));
             }
             Ask::Info(path, reply) => self.spawn(ingest::request::info(state, path, reply)),
-            Ask::Fetch(fetch, group) => self.spawn(ingest::request::fetch(state, fetch, group)),
+            Ask::Fetch(fetch, group) => {
+                self.spawn(ingest::request::fetch(state.clone(), fetch, group));
+                if let Some(tidy) = self.peer.tidy() {
+                    state.chore(tidy);
+                }
+            }
             Ask::Close(code, reason) => {
                 self.state.session.close(code.0, &reason);
                 return Some(Error::Cancelled);

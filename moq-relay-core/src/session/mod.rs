@@ -10,6 +10,7 @@ mod ingest;
 mod peer;
 mod priority;
 mod rate;
+mod shelf;
 mod state;
 
 use std::sync::Arc;

@@ -19,6 +19,7 @@ use crate::model::group::{GroupConsumer, GroupProducer};
 use crate::model::subscription::Subscription;
 use crate::model::track::{Latest, TrackProducer, WeakTrack};
 use crate::session::context::Context;
+use crate::session::shelf::Shelf;
 use crate::source::{FetchRequest, Source};
 
 /// Requests to a peer that wait for its driver. More than this fail at once.
@@ -35,6 +36,7 @@ struct PeerShared {
     context: Arc<Context>,
     /// The live tracks of this peer, so that each is subscribed to once.
     tracks: Mutex<HashMap<Path, WeakTrack>>,
+    shelf: Shelf,
     asks: mpsc::Sender<Ask>,
     /// Cancelled when the driver ends.
     gone: CancellationToken,
@@ -60,6 +62,7 @@ impl Peer {
             dialect,
             context,
             tracks: Mutex::default(),
+            shelf: Shelf::default(),
             asks,
             gone: gone.clone(),
         };
@@ -92,12 +95,29 @@ impl Peer {
         self.shared.gone.cancelled().await;
     }
 
-    /// Forgets a track that has ended, unless another took its place.
-    pub(super) fn forget(&self, path: &Path, track: &WeakTrack) {
-        let mut tracks = self.lock();
-        if tracks.get(path).is_some_and(|current| current.is(track)) {
-            tracks.remove(path);
+    /// Forgets a track that has ended, unless another took its place. Its whole groups stay to be
+    /// fetched.
+    pub(super) fn retire(&self, track: &TrackProducer) {
+        let max_age = track.max_age();
+        for group in track.whole_groups() {
+            self.shared.shelf.keep(track.path(), group, max_age);
         }
+        let mut tracks = self.lock();
+        let weak = track.downgrade();
+        if tracks
+            .get(track.path())
+            .is_some_and(|current| current.is(&weak))
+        {
+            tracks.remove(track.path());
+        }
+    }
+
+    /// Returns the work of clearing out groups of the past as they grow old, unless there are none
+    /// or somebody does it already.
+    pub(super) fn tidy(&self) -> Option<impl Future<Output = ()> + Send + 'static> {
+        let peer = self.clone();
+        let tidy = async move { peer.shared.shelf.tidy().await };
+        self.shared.shelf.needs_tidying().then_some(tidy)
     }
 
     fn ask(&self, ask: Ask) -> Result<(), Error> {
@@ -138,11 +158,22 @@ impl Peer {
             group.seek(request.frame).await?;
             return Ok(group);
         }
+        if let Some(mut group) = self.shared.shelf.find(&request.path, request.group) {
+            group.seek(request.frame).await?;
+            return Ok(group);
+        }
         if !self.shared.dialect.has_fetch() {
             return Err(Error::NotFound);
         }
-        let producer = GroupProducer::alone(request.group, &self.shared.context.cache)?;
+        let cache = &self.shared.context.cache;
+        let producer = GroupProducer::alone(request.group, cache)?;
         let group = producer.consume();
+        // Only a group from its first frame on serves others too.
+        if request.frame == 0 {
+            self.shared
+                .shelf
+                .keep(&request.path, group.clone(), cache.limits().max_age);
+        }
         self.ask(Ask::Fetch(request.clone(), producer))?;
         Ok(group)
     }

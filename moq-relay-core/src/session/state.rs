@@ -100,7 +100,12 @@ impl<S: wt::Session> State<S> {
             writer.abort(code);
         };
         // With the queue full the stream is reset right here, by being dropped.
-        let _full = self.tasks.try_send(reset.boxed());
+        self.chore(reset);
+    }
+
+    /// Has the session's driver run something. It is dropped if too much waits for that already.
+    pub(crate) fn chore(&self, chore: impl Future<Output = ()> + Send + 'static) {
+        let _full = self.tasks.try_send(chore.boxed());
     }
 
     /// Notes a subscribe id of the peer. Returns false if it was used before.

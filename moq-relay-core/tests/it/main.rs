@@ -1,4 +1,5 @@
 //! A relay and its peers in one process, over the in-memory transport and a paused clock.
 
+mod past;
 mod smoke;
 mod world;

@@ -11,7 +11,7 @@ use web_transport_trait as wt;
 use crate::error::Error;
 use crate::model::group::GroupProducer;
 use crate::model::track::{Latest, TrackInfo};
-use crate::session::ingest::group;
+use crate::session::ingest::{group, known_latest};
 use crate::session::state::State;
 use crate::source::FetchRequest;
 
@@ -32,7 +32,7 @@ pub(in crate::session) async fn info<S: wt::Session>(
             order: info.order,
             expires: info.expires,
         },
-        latest: Some(info.latest),
+        latest: known_latest(&info),
     });
     let _gone = reply.send(latest);
     Ok(())
@@ -50,8 +50,12 @@ pub(in crate::session) async fn fetch<S: wt::Session>(
         group: request.group,
         frame: request.frame,
     };
+    state.context.stats.fetches_total.add(1);
     match stream::fetch(&state.session, state.dialect, &fetch).await {
-        Ok((_request, reader)) => group::fill(&state, group, reader).await,
+        Ok((mut request, reader)) => {
+            group::fill(&state, group, reader).await;
+            let _gone = request.finish();
+        }
         Err(error) => group.abort(error.into()),
     }
     Ok(())

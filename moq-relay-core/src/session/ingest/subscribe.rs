@@ -12,7 +12,8 @@ use web_transport_trait as wt;
 
 use crate::error::Error;
 use crate::model::subscription::Subscription;
-use crate::model::track::{Gap, TrackInfo, TrackProducer, WeakTrack};
+use crate::model::track::{Gap, TrackInfo, TrackProducer};
+use crate::session::ingest::known_latest;
 use crate::session::peer::Peer;
 use crate::session::state::State;
 
@@ -36,10 +37,10 @@ struct Upstream<S: wt::Session> {
 }
 
 /// Takes the track out of the peer's table, whichever way the task ends.
-struct Entry {
+struct Entry<S: wt::Session> {
+    state: Arc<State<S>>,
     peer: Peer,
     track: Arc<TrackProducer>,
-    weak: WeakTrack,
 }
 
 /// Keeps a track fed for as long as anybody reads it, and a moment longer.
@@ -50,8 +51,8 @@ pub(in crate::session) async fn run<S: wt::Session>(
 ) -> Result<(), Error> {
     let span = info_span!("upstream", path = %track.path());
     let entry = Entry {
+        state: state.clone(),
         peer,
-        weak: track.downgrade(),
         track: Arc::new(track),
     };
     async {
@@ -88,7 +89,7 @@ async fn follow<S: wt::Session>(
             order: info.order,
             expires: info.expires,
         };
-        track.set_info(own, Some(info.latest).filter(|latest| *latest > 0));
+        track.set_info(own, known_latest(&info));
         drop(before.take());
         let left = tokio::select! {
             left = read_gaps(&mut replies, track) => left?,
@@ -212,9 +213,12 @@ impl<S: wt::Session> Drop for Upstream<S> {
     }
 }
 
-impl Drop for Entry {
+impl<S: wt::Session> Drop for Entry<S> {
     fn drop(&mut self) {
         self.track.end(Err(Error::Dropped));
-        self.peer.forget(self.track.path(), &self.weak);
+        self.peer.retire(&self.track);
+        if let Some(tidy) = self.peer.tidy() {
+            self.state.chore(tidy);
+        }
     }
 }
