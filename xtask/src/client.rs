@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::process::Launch;
+use crate::process::{Launch, Line};
 
 /// What a client speaks to a relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -91,16 +91,23 @@ impl Client {
             .args(["subscribe", "--print=clock", "--path=clock"])
     }
 
-    /// Describes every frame of a track as a [`Frame`].
-    pub(crate) fn subscribe_frames(&self, path: &str) -> Launch {
+    /// Tells of every frame and every group's end of a track, as [`Event`]s.
+    pub(crate) fn subscribe_events(&self, path: &str) -> Launch {
         let launch = self.launch(&format!("subscriber of {path}"));
-        launch.args(["--format=json", "subscribe", "--print=raw", "--path", path])
+        launch.args([
+            "--format=json",
+            "subscribe",
+            "--print=raw",
+            "--hash",
+            "--path",
+            path,
+        ])
     }
 
-    /// Follows what is announced below a path, as [`Announced`]s.
+    /// Follows what is announced below a path, as [`Event`]s.
     pub(crate) fn announced(&self, prefix: &str) -> Launch {
-        self.launch("announced")
-            .args(["--format=json", "announced", "--path", prefix])
+        let launch = self.launch(&format!("follower of {prefix}"));
+        launch.args(["--format=json", "announced", prefix])
     }
 
     /// Runs the conformance tests, reported in TAP.
@@ -113,21 +120,38 @@ impl Client {
     }
 }
 
-/// A frame that a subscriber got.
+/// What the client tells with `--format=json`, as far as it is of interest.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Frame {
-    /// The group it is in.
-    pub(crate) group: u64,
-    /// Which of the group's frames it is.
-    #[serde(rename = "frame")]
-    pub(crate) index: u64,
-    /// Its payload in hexadecimal.
-    pub(crate) hex: String,
+#[serde(tag = "event", rename_all = "snake_case")]
+pub(crate) enum Event {
+    /// A track is published.
+    Active {
+        /// Which.
+        path: String,
+    },
+    /// A frame arrived.
+    Frame {
+        /// The group it is in.
+        group: u64,
+        /// Which of the group's frames it is.
+        frame: u64,
+        /// Its payload in hexadecimal.
+        hex: String,
+    },
+    /// A group ended.
+    Group {
+        /// Which.
+        group: u64,
+        /// The SHA-256 of its frames' payloads, one behind the other, in hexadecimal.
+        sha256: String,
+        /// `clean`, or else it was cut short.
+        end: String,
+    },
 }
 
-/// A change of what is published.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Announced {
-    /// The track.
-    pub(crate) path: String,
+impl Event {
+    /// Reads a line; `None` where it is of no interest.
+    pub(crate) fn of(line: &Line) -> Option<Self> {
+        serde_json::from_str(&line.text).ok()
+    }
 }

@@ -4,19 +4,22 @@ use std::future::pending;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use console::Color;
 use futures_util::future::select_all;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::cargo::{Binaries, Profile};
-use crate::client::{Client, Transport};
+use crate::client::{Client, Event, Transport};
 use crate::process::{Launch, Line, Process, interrupted};
 use crate::term::{self, say};
 use crate::{INTERRUPTED, relay};
 
 /// How long each process may take to say goodbye.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// How long the publisher may take until its clock is announced.
+const START: Duration = Duration::from_secs(20);
 
 /// The width of a process's name in front of its lines.
 const NAME_WIDTH: usize = 10;
@@ -102,6 +105,7 @@ impl Trio {
         let address = relay::listening(&relay).await?;
         let client = Client::dev(built.path("moq-test-client")?, args.transport, address);
         let publisher = shown(client.publish_clock(), Color::Magenta)?;
+        announced(&client).await?;
         let subscriber = shown(client.subscribe_clock(), Color::Green)?;
         Ok(Self {
             relay,
@@ -129,6 +133,18 @@ impl Trio {
         }
         Ok(self.subscriber.log().lines().len())
     }
+}
+
+/// Waits until the relay announces the clock.
+async fn announced(client: &Client) -> anyhow::Result<()> {
+    let follower = client.announced("clock").start()?;
+    let log = follower.log();
+    let active =
+        log.find(|line| matches!(Event::of(line), Some(Event::Active { .. })).then_some(()));
+    let active = timeout(START, active)
+        .await
+        .context("the clock was not announced in time")?;
+    active.with_context(|| format!("the relay cannot be asked:\n{}", log.tail(20).join("\n")))
 }
 
 /// Starts a process whose lines are shown behind its name.

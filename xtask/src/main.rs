@@ -68,14 +68,12 @@ fn start(cli: Cli) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()
         .context("no async runtime")?;
+    // The demo takes Ctrl-C for its regular end, so it listens by itself.
+    let listens = matches!(cli.chore, Chore::Demo(_));
     runtime.block_on(async {
-        // The demo takes Ctrl-C for its regular end, so it listens by itself.
-        if let Chore::Demo(args) = cli.chore {
-            return demo::run(args).await;
-        }
         tokio::select! {
             biased;
-            stopped = process::interrupted() => {
+            stopped = process::interrupted(), if !listens => {
                 stopped?;
                 eprintln!("\ninterrupted");
                 Ok(ExitCode::from(INTERRUPTED))

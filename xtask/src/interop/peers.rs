@@ -163,7 +163,7 @@ impl Folder {
     /// A media publisher of theirs, which reads fragmented MP4 from its stdin.
     pub(super) fn publish_media(&self, karp: &Peer, to: &Target<'_>, path: &str) -> Launch {
         let launch = self.client(karp, to).args(["publish"]);
-        launch.args([format!("{}/{path}", to.url(karp))]).fed()
+        launch.args([format!("{}{path}", to.url(karp))]).fed()
     }
 
     /// The older clocks take a flag where the newer have subcommands.

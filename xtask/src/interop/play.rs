@@ -89,10 +89,10 @@ impl Troupe {
         Ok(match (relay, &self.relay) {
             (Relay::Theirs(peer), _) => (self.peers.relay(&peer), Manner::Theirs),
             (Relay::Tested, Some(other)) => (Launch::new("relay", other), Manner::Theirs),
-            (Relay::Tested, None) => (
-                Launch::new("relay", self.ours.path("moq-relay")?),
-                Manner::Ours,
-            ),
+            (Relay::Tested, None) => {
+                let relay = Launch::new("relay", self.ours.path("moq-relay")?);
+                (relay.args(["--grace=1s"]), Manner::Ours)
+            }
         })
     }
 

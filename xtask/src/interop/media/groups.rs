@@ -5,6 +5,7 @@
 //! frame, a sound group with the first sample after each of those (or after ten seconds).
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use sha2::{Digest as _, Sha256};
@@ -14,8 +15,47 @@ use super::mp4::{File, Sample, Track};
 /// The longest that a group of sound lasts, in microseconds.
 const MAX_SOUND: u64 = 10_000_000;
 
-/// The SHA-256 of every frame, in hexadecimal: by group, in the frames' order.
-pub(super) type Groups = BTreeMap<u64, Vec<String>>;
+/// The groups of a track, by their numbers.
+pub(super) type Groups = BTreeMap<u64, Group>;
+
+/// A group as far as it has been cut, or has arrived.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Group {
+    /// When its first frame is due, or arrived, since the film began.
+    pub(super) begun: Duration,
+    frames: Vec<[u8; 32]>,
+    all: Sha256,
+}
+
+impl Group {
+    /// Adds the next frame, given in pieces, which is due or arrived `at` a time of the film.
+    pub(super) fn push(&mut self, at: Duration, payload: &[&[u8]]) {
+        if self.frames.is_empty() {
+            self.begun = at;
+        }
+        let mut frame = Sha256::new();
+        for piece in payload {
+            frame.update(piece);
+            self.all.update(piece);
+        }
+        self.frames.push(frame.finalize().into());
+    }
+
+    /// How many frames there are.
+    pub(super) fn len(&self) -> u64 {
+        self.frames.len() as u64
+    }
+
+    /// The SHA-256 of each frame.
+    pub(super) fn frames(&self) -> &[[u8; 32]] {
+        &self.frames
+    }
+
+    /// The SHA-256 of all frames, one behind the other, in hexadecimal.
+    pub(super) fn sha256(&self) -> String {
+        hex::encode(self.all.clone().finalize())
+    }
+}
 
 /// Cuts the tracks of a file as the publisher does; the keys are the tracks' names.
 ///
@@ -73,14 +113,9 @@ impl<'a> Cut<'a> {
             self.begun = Some(shown);
             sequence = Some(sequence.map_or(0, |last| last + 1));
         }
-        let hash = Sha256::new()
-            .chain_update(varint(shown)?)
-            .chain_update(payload)
-            .finalize();
-        self.groups
-            .entry(sequence.unwrap_or_default())
-            .or_default()
-            .push(hex::encode(hash));
+        let group = self.groups.entry(sequence.unwrap_or_default());
+        let due = sample.due(self.track.timescale);
+        group.or_default().push(due, &[&varint(shown)?, payload]);
         Ok(())
     }
 }
@@ -159,11 +194,11 @@ mod tests {
 
         let cut = cut(&file, b"x").unwrap();
 
-        let lengths = |name| cut[name].values().map(Vec::len).collect::<Vec<_>>();
+        let lengths = |name| cut[name].values().map(Group::len).collect::<Vec<_>>();
         assert_eq!(lengths("video1"), [2, 1]);
         assert_eq!(lengths("audio2"), [2, 1]);
         let hash = Sha256::digest([&varint(100_000).unwrap()[..], b"x"].concat());
-        assert_eq!(cut["video1"][&0][1], hex::encode(hash));
+        assert_eq!(cut["video1"][&0].frames()[1], <[u8; 32]>::from(hash));
     }
 
     #[test]

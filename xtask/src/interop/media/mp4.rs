@@ -1,6 +1,7 @@
 //! Fragmented MP4 (ISO/IEC 14496-12), read as far as samples have to be cut out of it.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 
@@ -47,6 +48,13 @@ pub(super) struct Sample {
     pub(super) flags: u32,
     /// Its bytes in the file.
     pub(super) bytes: Range<usize>,
+}
+
+impl Sample {
+    /// When it is decoded, given its track's [`Track::timescale`].
+    pub(super) fn due(&self, timescale: u64) -> Duration {
+        Duration::from_micros(self.decoded * 1_000_000 / timescale)
+    }
 }
 
 /// What holds for samples that do not say otherwise.
