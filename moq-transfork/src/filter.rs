@@ -74,7 +74,8 @@ impl Filter {
     pub fn in_dialect(&self, dialect: Dialect) -> Result<Filter, EncodeError> {
         match self {
             Filter::Prefix(prefix) if dialect.has_text_paths() && !prefix.is_empty() => {
-                let head = prefix.to_text().ok_or(PathError::Text)? + "/";
+                let head = prefix.to_text().filter(|head| !head.contains('*'));
+                let head = head.ok_or(PathError::Text)? + "/";
                 Ok(Filter::Pattern(Pattern {
                     head: head.into(),
                     tail: Some("".into()),

@@ -27,6 +27,13 @@ pub enum Field {
         /// The fields of one item; not a list.
         of: &'static [Field],
     },
+    /// A variable-length integer that has no meaning above `max`.
+    Choice {
+        /// What the number is, as errors name it.
+        name: &'static str,
+        /// The largest value.
+        max: u64,
+    },
     /// A variable-length integer up to `last`, with which the message ends.
     Status {
         /// What the number is, as errors name it.

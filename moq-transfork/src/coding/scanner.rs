@@ -112,6 +112,10 @@ impl Scanner {
     fn value(&mut self, field: Field, value: u64) -> Result<(), DecodeError> {
         match field {
             Field::Byte | Field::Varint => {}
+            Field::Choice { name, max } if value > max => {
+                return Err(DecodeError::Invalid { name, value });
+            }
+            Field::Choice { .. } => {}
             Field::Status { name, last } => match value.cmp(&last) {
                 Ordering::Less => {}
                 Ordering::Equal => self.fields = &[],

@@ -30,9 +30,9 @@ pub struct Info {
 impl Message for Info {
     fn fields(dialect: Dialect) -> &'static [Field] {
         match dialect {
-            Dialect::Draft03 => &[Varint, Varint, Varint, Varint],
-            Dialect::Fork02 => &[Byte, Varint, Varint, Varint],
-            Dialect::Fork04 | Dialect::Fork04s => &[Byte, Varint, Varint],
+            Dialect::Draft03 => &[Varint, Varint, GroupOrder::DRAFT, Varint],
+            Dialect::Fork02 => &[Byte, GroupOrder::FORK, Varint, Varint],
+            Dialect::Fork04 | Dialect::Fork04s => &[Byte, GroupOrder::FORK, Varint],
         }
     }
 

@@ -1,6 +1,6 @@
 //! In which order groups go.
 
-use crate::coding::{DecodeError, EncodeError, Input, Output};
+use crate::coding::{DecodeError, EncodeError, Field, Input, Output};
 use crate::dialect::Dialect;
 
 /// The order in which groups of one track are sent when not all can be at once.
@@ -16,6 +16,19 @@ pub enum GroupOrder {
 }
 
 impl GroupOrder {
+    const NAME: &'static str = "group order";
+
+    /// The field in [`Dialect::Draft03`].
+    pub(super) const DRAFT: Field = Field::Choice {
+        name: GroupOrder::NAME,
+        max: 2,
+    };
+    /// The field in all other dialects.
+    pub(super) const FORK: Field = Field::Choice {
+        name: GroupOrder::NAME,
+        max: 1,
+    };
+
     pub(super) fn encode(self, output: &mut Output, dialect: Dialect) -> Result<(), EncodeError> {
         let draft = match self {
             GroupOrder::Default => 0,

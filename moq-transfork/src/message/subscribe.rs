@@ -11,6 +11,9 @@ use crate::path::Path;
 
 use Field::{Byte, Varint};
 
+const DRAFT: Field = GroupOrder::DRAFT;
+const FORK: Field = GroupOrder::FORK;
+
 /// Asks for the groups of a track, each on a stream of its own.
 ///
 /// Draft-03: SUBSCRIBE.
@@ -36,10 +39,10 @@ pub struct Subscribe {
 impl Message for Subscribe {
     fn fields(dialect: Dialect) -> &'static [Field] {
         match dialect {
-            Dialect::Draft03 => &[Varint, PARTS, Varint, Varint, Varint, Varint, Varint],
-            Dialect::Fork02 => &[Varint, PARTS, Byte, Varint, Varint, Varint, Varint],
-            Dialect::Fork04 => &[Varint, PARTS, Byte, Varint, Varint, Varint],
-            Dialect::Fork04s => &[Varint, TEXT, Byte, Varint, Varint, Varint],
+            Dialect::Draft03 => &[Varint, PARTS, Varint, DRAFT, Varint, Varint, Varint],
+            Dialect::Fork02 => &[Varint, PARTS, Byte, FORK, Varint, Varint, Varint],
+            Dialect::Fork04 => &[Varint, PARTS, Byte, FORK, Varint, Varint],
+            Dialect::Fork04s => &[Varint, TEXT, Byte, FORK, Varint, Varint],
         }
     }
 
@@ -87,10 +90,10 @@ pub struct SubscribeUpdate {
 
 impl Message for SubscribeUpdate {
     fn fields(dialect: Dialect) -> &'static [Field] {
-        if dialect.has_expires() {
-            &[Varint, Varint, Varint, Varint, Varint]
-        } else {
-            &[Varint, Varint, Varint, Varint]
+        match dialect {
+            Dialect::Draft03 => &[Varint, DRAFT, Varint, Varint, Varint],
+            Dialect::Fork02 => &[Varint, FORK, Varint, Varint, Varint],
+            Dialect::Fork04 | Dialect::Fork04s => &[Varint, FORK, Varint, Varint],
         }
     }
 

@@ -29,8 +29,9 @@ pub struct Reader<S: wt::RecvStream> {
 /// Whether there is more to read.
 enum State {
     Open,
-    /// The stream failed and the reader's owner does not know yet.
+    /// Nothing more can be read, and it is not a clean end.
     Failed(StreamError),
+    /// The peer ended the stream cleanly.
     Ended,
 }
 
@@ -70,16 +71,19 @@ impl<S: wt::RecvStream> Reader<S> {
     ///
     /// # Errors
     ///
-    /// If the stream ends inside of the message or fails, or if it is no such message.
+    /// If the stream ends inside of the message or fails, or if it is no such message. After the
+    /// latter the stream has been stopped with [`StreamError::code`] and nothing more can be read.
     pub async fn decode_maybe<M: Message>(&mut self) -> Result<Option<M>, StreamError> {
         loop {
-            if let Some(message) = self.message.advance(&mut self.chunk, self.dialect)? {
-                return Ok(Some(message));
+            match self.message.advance(&mut self.chunk, self.dialect) {
+                Ok(Some(message)) => return Ok(Some(message)),
+                Ok(None) => {}
+                Err(error) => return Err(self.refuse(error.into())),
             }
             match self.receive(READ_BYTES).await? {
                 Some(chunk) => self.chunk = chunk,
                 None if self.message.is_empty() => return Ok(None),
-                None => return Err(StreamError::Truncated),
+                None => return Err(self.refuse(StreamError::Truncated)),
             }
         }
     }
@@ -115,7 +119,7 @@ impl<S: wt::RecvStream> Reader<S> {
     /// If something does come, or if the stream fails.
     pub async fn end(&mut self) -> Result<(), StreamError> {
         match self.read(READ_BYTES).await? {
-            Some(_) => Err(StreamError::Trailing),
+            Some(_) => Err(self.refuse(StreamError::Trailing)),
             None => Ok(()),
         }
     }
@@ -127,7 +131,7 @@ impl<S: wt::RecvStream> Reader<S> {
 
     fn stop_once(&mut self, code: Code) {
         if let State::Open = self.state {
-            self.state = State::Ended;
+            self.state = State::Failed(StreamError::Reset(code));
             self.stream.stop(code.0);
         }
     }
@@ -140,11 +144,20 @@ impl<S: wt::RecvStream> Reader<S> {
         (!bytes.is_empty()).then_some(bytes)
     }
 
+    /// Stops the stream because of what it carries; from here on every call gives the error.
+    fn refuse(&mut self, error: StreamError) -> StreamError {
+        self.stop_once(error.code());
+        self.state = State::Failed(error.clone());
+        self.chunk = Bytes::new();
+        self.message = Partial::default();
+        error
+    }
+
     /// Waits for bytes of the transport; there are some, or the stream has ended.
     async fn receive(&mut self, max: usize) -> Result<Option<Bytes>, StreamError> {
-        match std::mem::replace(&mut self.state, State::Ended) {
-            State::Open => self.state = State::Open,
-            State::Failed(error) => return Err(error),
+        match &self.state {
+            State::Open => {}
+            State::Failed(error) => return Err(error.clone()),
             State::Ended => return Ok(None),
         }
         loop {
@@ -156,15 +169,16 @@ impl<S: wt::RecvStream> Reader<S> {
                     return Ok(None);
                 }
                 Err(error) => {
-                    self.state = State::Ended;
-                    return Err(StreamError::from_transport(error));
+                    let error = StreamError::from_transport(error);
+                    self.state = State::Failed(error.clone());
+                    return Err(error);
                 }
             }
         }
     }
 
     /// Waits for more bytes and keeps them, for [`Reader::buffered`] to look at and for later calls
-    /// to read; so does it keep an error. Tells whether there are more. Cancel-safe.
+    /// to read; an error is kept too. Tells whether there are more. Cancel-safe.
     pub(crate) async fn fill(&mut self) -> bool {
         match self.receive(READ_BYTES).await {
             Ok(Some(chunk)) if self.chunk.is_empty() => self.chunk = chunk,
@@ -174,11 +188,7 @@ impl<S: wt::RecvStream> Reader<S> {
                 joined.extend_from_slice(&chunk);
                 self.chunk = joined.freeze();
             }
-            Ok(None) => return false,
-            Err(error) => {
-                self.state = State::Failed(error);
-                return false;
-            }
+            Ok(None) | Err(_) => return false,
         }
         true
     }
