@@ -7,6 +7,7 @@ use moq_transfork::path::Path;
 use slab::Slab;
 use tokio_util::sync::DropGuard;
 
+use crate::error::Error;
 use crate::shared::Shared;
 
 /// News of a path, in the words of draft-03, ANNOUNCE.
@@ -27,8 +28,8 @@ pub enum Announcement {
 #[derive(Debug)]
 pub struct Announced {
     listener: Arc<Listener>,
-    /// Where to sign off; `None` if the set belongs to this listener alone.
-    set: Option<(Arc<AnnounceSet>, usize)>,
+    /// Why there is nothing to follow.
+    refusal: Option<Error>,
     /// Tells whoever feeds the set that nobody listens any more.
     _ignored: Option<DropGuard>,
 }
@@ -49,9 +50,11 @@ struct SetState {
 }
 
 #[derive(Debug)]
-struct Listener {
+pub(crate) struct Listener {
     prefix: Path,
     news: Shared<News>,
+    /// Where to sign off.
+    home: Mutex<Option<(Arc<AnnounceSet>, usize)>>,
 }
 
 /// What a listener was not told yet.
@@ -88,13 +91,86 @@ impl Announced {
     pub fn try_next(&mut self) -> Option<Announcement> {
         self.listener.news.lock().pop()
     }
+
+    /// Follows nothing, for a reason.
+    pub(crate) fn refused(error: Error) -> Self {
+        let news = News {
+            closed: true,
+            ..News::default()
+        };
+        Self {
+            listener: Listener::new(&Path::default(), news),
+            refusal: Some(error),
+            _ignored: None,
+        }
+    }
+
+    /// Tells whether the news ended because there may be none.
+    pub(crate) fn into_end(mut self) -> Result<(), Error> {
+        self.refusal.take().map_or(Ok(()), Err)
+    }
+
+    pub(crate) fn listener(&self) -> &Arc<Listener> {
+        &self.listener
+    }
 }
 
 impl Drop for Announced {
     fn drop(&mut self) {
-        if let Some((set, key)) = self.set.take() {
+        self.listener.leave();
+    }
+}
+
+impl Listener {
+    fn new(prefix: &Path, news: News) -> Arc<Self> {
+        Arc::new(Self {
+            prefix: prefix.clone(),
+            news: Shared::new(news),
+            home: Mutex::default(),
+        })
+    }
+
+    fn home(&self) -> MutexGuard<'_, Option<(Arc<AnnounceSet>, usize)>> {
+        self.home.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn leave(&self) {
+        if let Some((set, key)) = self.home().take() {
             set.lock().listeners.try_remove(key);
         }
+    }
+
+    pub(crate) fn prefix(&self) -> &Path {
+        &self.prefix
+    }
+
+    /// Follows another set from now on: hears of the difference, as if one had turned into the
+    /// other. Neither set may change meanwhile.
+    pub(crate) fn move_to(self: &Arc<Self>, set: &Arc<AnnounceSet>) {
+        let mut home = self.home();
+        let Some((old, key)) = home.take() else {
+            return;
+        };
+        let before: Vec<_> = {
+            let mut old = old.lock();
+            old.listeners.try_remove(key);
+            old.below(&self.prefix).cloned().collect()
+        };
+        let mut state = set.lock();
+        self.news.change(|news| {
+            for path in &before {
+                if !state.paths.contains_key(path) {
+                    news.ended(path);
+                }
+            }
+            for path in state.below(&self.prefix) {
+                if before.binary_search(path).is_err() {
+                    news.active(path);
+                }
+            }
+        });
+        let key = state.listeners.insert(self.clone());
+        *home = Some((set.clone(), key));
     }
 }
 
@@ -124,6 +200,14 @@ impl AnnounceSet {
         self.lock().paths.len()
     }
 
+    /// Takes every path out; listeners go on.
+    pub(crate) fn clear(&self) {
+        let mut state = self.lock();
+        for path in std::mem::take(&mut state.paths).into_keys() {
+            state.tell(&path, News::ended);
+        }
+    }
+
     /// Says that all paths known at the start are in; listeners that came before are told too.
     pub(crate) fn live(&self) {
         for (_, listener) in &self.lock().listeners {
@@ -149,9 +233,10 @@ impl AnnounceSet {
         let mut state = self.lock();
         let listener = state.welcome(prefix, true);
         let key = state.listeners.insert(listener.clone());
+        *listener.home() = Some((self.clone(), key));
         Announced {
             listener,
-            set: Some((self.clone(), key)),
+            refusal: None,
             _ignored: None,
         }
     }
@@ -162,9 +247,10 @@ impl AnnounceSet {
         let mut state = self.lock();
         let listener = state.welcome(prefix, false);
         let key = state.listeners.insert(listener.clone());
+        *listener.home() = Some((self.clone(), key));
         Announced {
             listener,
-            set: Some((self.clone(), key)),
+            refusal: None,
             _ignored: Some(ignored),
         }
     }
@@ -181,15 +267,16 @@ impl SetState {
             closed: self.closed,
             ..News::default()
         };
-        // The paths below a prefix are neighbours.
-        let below = self.paths.range(prefix.clone()..).map(|(path, ())| path);
-        for path in below.take_while(|path| path.has_prefix(prefix)) {
+        for path in self.below(prefix) {
             news.active(path);
         }
-        Arc::new(Listener {
-            prefix: prefix.clone(),
-            news: Shared::new(news),
-        })
+        Listener::new(prefix, news)
+    }
+
+    fn below<'a>(&'a self, prefix: &'a Path) -> impl Iterator<Item = &'a Path> {
+        // The paths below a prefix are neighbours.
+        let from = self.paths.range(prefix.clone()..).map(|(path, ())| path);
+        from.take_while(|path| path.has_prefix(prefix))
     }
 
     fn tell(&self, path: &Path, change: impl Fn(&mut News, &Path)) {

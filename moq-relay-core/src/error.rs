@@ -75,7 +75,8 @@ impl From<StreamError> for Error {
             StreamError::Truncated => Self::Truncated,
             StreamError::Trailing => Self::Protocol("data after the last message"),
             StreamError::UnexpectedStream(_) => Self::UnexpectedStream,
-            StreamError::Reset(code) | StreamError::Session { code, .. } => Self::Peer(code),
+            StreamError::Reset(code) => Self::Peer(code),
+            StreamError::Session { code, .. } => Self::Transport(format!("closed: {code}")),
             StreamError::Transport(reason) => Self::Transport(reason),
         }
     }
@@ -85,6 +86,10 @@ impl From<SetupError> for Error {
     fn from(error: SetupError) -> Self {
         match error {
             SetupError::Version { .. } => Self::Version,
+            SetupError::Refused(Code::UNAUTHORIZED) => Self::Unauthorized,
+            SetupError::Refused(code) => Self::Peer(code),
+            // While nothing is agreed on yet, the peer's code says why.
+            SetupError::Stream(StreamError::Session { code, .. }) => Self::Peer(code),
             SetupError::Stream(error) => error.into(),
         }
     }
@@ -114,8 +119,17 @@ impl Error {
         }
     }
 
+    /// True if there turned out to be no publisher.
+    pub(crate) fn is_absence(&self) -> bool {
+        matches!(self, Self::NotFound | Self::Peer(Code::NOT_FOUND))
+    }
+
     /// True if the publisher went away, so that another publisher of the same path may go on.
     pub(crate) fn is_loss(&self) -> bool {
-        matches!(self, Self::Dropped | Self::Transport(_))
+        matches!(
+            self,
+            // A relay that lost its own publisher, or shuts down, says so in these codes.
+            Self::Dropped | Self::Transport(_) | Self::Peer(Code::DROPPED | Code::CANCEL)
+        )
     }
 }

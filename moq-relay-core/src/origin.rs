@@ -1,5 +1,8 @@
 //! The directory of routes: who publishes which path, and who serves whoever asks for it.
 
+mod rank;
+mod view;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,38 +10,36 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use moq_transfork::path::Path;
-use tracing::debug;
 
-use crate::announced::{AnnounceSet, Announced, Announcement};
+use self::rank::Rank;
+pub(crate) use self::view::{Standing, View};
+use crate::announced::{AnnounceSet, Announced};
 use crate::error::Error;
 use crate::model::consumer::TrackConsumer;
 use crate::model::group::GroupConsumer;
 use crate::model::subscription::Subscription;
 use crate::model::track::Latest;
+use crate::role::{NodeName, is_internal};
 use crate::source::{FetchRequest, Source};
 
 /// Where a publisher is connected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Locality {
     /// At this relay.
     Local,
     /// At another relay, which this one is linked to.
-    Remote,
+    Remote(NodeName),
 }
 
-/// The directory of routes, and the [`Source`] of everything that is published. Clones share it.
+/// The directory of routes, and the [`Source`] of everything that users publish. Clones share it.
 ///
-/// A new subscription is served by the newest announcer of its path, local before remote. The
+/// A new subscription is served by the newest announcer of its path at this relay, and if there is
+/// none, by another relay: by the same one wherever in the cluster the choice is made. The
 /// directory is asked when a subscription starts or moves, never while data flows.
 #[derive(Debug, Clone, Default)]
 pub struct Origin {
     shared: Arc<OriginShared>,
 }
-
-/// The part of an [`Origin`] that is published at this relay: what another relay may see, so that
-/// nothing learned from one is ever told to another.
-#[derive(Debug, Clone)]
-pub struct LocalView(Origin);
 
 /// Keeps a path in the directory for as long as it lives.
 #[derive(Debug)]
@@ -51,8 +52,13 @@ pub struct Route {
 #[derive(Default)]
 struct OriginShared {
     directory: Mutex<Directory>,
-    all: Arc<AnnounceSet>,
+    /// What users see: every path but those of the cluster.
+    public: Arc<AnnounceSet>,
+    /// What other relays see: what is published here, so that nothing learned from one of them is
+    /// ever told to another.
     local: Arc<AnnounceSet>,
+    /// The nodes that announced themselves here.
+    nodes: Arc<AnnounceSet>,
 }
 
 #[derive(Default)]
@@ -60,33 +66,60 @@ struct Directory {
     /// The routes of each path, best first; never empty.
     routes: BTreeMap<Path, Vec<Entry>>,
     next_id: u64,
+    /// True once other relays are to be told that nothing is published here any more.
+    withdrawn: bool,
 }
 
 struct Entry {
     id: u64,
-    locality: Locality,
+    rank: Rank,
     source: Arc<dyn Source>,
 }
 
+/// Which routes may serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    Everything,
+    Local,
+}
+
+/// Publishes nothing: stands behind a node's own name.
+struct Nothing;
+
 impl Origin {
     /// Adds a route: `source` publishes `path`.
-    pub fn attach(&self, path: Path, source: Arc<dyn Source>, locality: Locality) -> Route {
+    ///
+    /// # Errors
+    /// [`Error::Unauthorized`] if the path belongs to the cluster.
+    pub fn attach(
+        &self,
+        path: Path,
+        source: Arc<dyn Source>,
+        locality: &Locality,
+    ) -> Result<Route, Error> {
+        if is_internal(&path) {
+            return Err(Error::Unauthorized);
+        }
+        Ok(self.add(path, source, locality))
+    }
+
+    /// Announces a node to those who ask for nodes. The name of this relay itself is local.
+    pub fn attach_node(&self, node: &NodeName, locality: &Locality) -> Route {
+        self.add(node.path(), Arc::new(Nothing), locality)
+    }
+
+    fn add(&self, path: Path, source: Arc<dyn Source>, locality: &Locality) -> Route {
+        let rank = Rank::new(&path, locality);
+        let is_local = rank == Rank::Local;
         let mut directory = self.lock();
         let id = directory.next_id;
         directory.next_id += 1;
         let routes = directory.routes.entry(path.clone()).or_default();
-        // Best first: local before remote, and the newest first among equals.
-        let place = routes.partition_point(|entry| entry.locality < locality);
-        routes.insert(
-            place,
-            Entry {
-                id,
-                locality,
-                source,
-            },
-        );
-        self.shared.all.insert(&path);
-        if locality == Locality::Local {
+        // Best first, and the newest first among equals.
+        let place = routes.partition_point(|entry| entry.rank < rank);
+        routes.insert(place, Entry { id, rank, source });
+        self.shared.all(&path).insert(&path);
+        if is_local && !directory.withdrawn {
             self.shared.local.insert(&path);
         }
         Route {
@@ -96,41 +129,22 @@ impl Origin {
         }
     }
 
-    /// Keeps a route for everything that `source` announces, until it ends; calls `on_first` at
-    /// its first path. When the future is dropped the routes go too.
-    pub async fn attach_all(
-        &self,
-        source: Arc<dyn Source>,
-        locality: Locality,
-        on_first: impl FnOnce() + Send,
-    ) {
-        let mut on_first = Some(on_first);
-        let mut announced = source.announced(&Path::default());
-        let mut routes = BTreeMap::new();
-        while let Some(announcement) = announced.next().await {
-            debug!(?announcement, "peer announces");
-            match announcement {
-                Announcement::Active(path) => {
-                    if let Some(on_first) = on_first.take() {
-                        on_first();
-                    }
-                    let route = self.attach(path.clone(), source.clone(), locality);
-                    routes.insert(path, route);
-                }
-                Announcement::Ended(path) => drop(routes.remove(&path)),
-                Announcement::Live => {}
-            }
-        }
+    /// Tells the other relays that nothing is published here any more, for good. What they have
+    /// subscribed to goes on.
+    pub fn withdraw(&self) {
+        let mut directory = self.lock();
+        directory.withdrawn = true;
+        self.shared.local.clear();
     }
 
-    /// Returns the part that is published at this relay.
-    pub fn local(&self) -> LocalView {
-        LocalView(self.clone())
+    /// True if somebody publishes the path.
+    pub fn contains(&self, path: &Path) -> bool {
+        self.lock().routes.contains_key(path)
     }
 
     /// Paths that are published.
     pub fn len(&self) -> usize {
-        self.shared.all.len()
+        self.shared.public.len()
     }
 
     /// True if nothing is published.
@@ -146,13 +160,13 @@ impl Origin {
         let removed: Vec<Entry> = routes
             .extract_if(.., |entry| entry.id == route.id)
             .collect();
-        let is_local = |entry: &Entry| entry.locality == Locality::Local;
+        let is_local = |entry: &Entry| entry.rank == Rank::Local;
         if !routes.iter().any(is_local) {
             self.shared.local.remove(&route.path);
         }
         if routes.is_empty() {
             directory.routes.remove(&route.path);
-            self.shared.all.remove(&route.path);
+            self.shared.all(&route.path).remove(&route.path);
         }
         drop(directory);
         // Outside the lock: the last holder of a source may free much.
@@ -160,10 +174,11 @@ impl Origin {
     }
 
     /// The sources of a path, best first.
-    fn sources(&self, path: &Path, scope: Locality) -> Vec<Arc<dyn Source>> {
+    fn sources(&self, path: &Path, scope: Scope) -> Vec<Arc<dyn Source>> {
         let directory = self.lock();
         let routes = directory.routes.get(path).map_or(&[][..], Vec::as_slice);
-        let in_scope = routes.iter().filter(|entry| entry.locality <= scope);
+        let in_scope = |entry: &&Entry| scope == Scope::Everything || entry.rank == Rank::Local;
+        let in_scope = routes.iter().filter(in_scope);
         in_scope.map(|entry| entry.source.clone()).collect()
     }
 
@@ -171,7 +186,7 @@ impl Origin {
         &self,
         path: &Path,
         subscription: &Subscription,
-        scope: Locality,
+        scope: Scope,
     ) -> Result<TrackConsumer, Error> {
         let mut failure = Error::NotFound;
         for source in self.sources(path, scope) {
@@ -183,7 +198,7 @@ impl Origin {
         Err(failure)
     }
 
-    async fn info_in(&self, path: &Path, scope: Locality) -> Result<Latest, Error> {
+    async fn info_in(&self, path: &Path, scope: Scope) -> Result<Latest, Error> {
         let mut failure = Error::NotFound;
         for source in self.sources(path, scope) {
             match source.info(path).await {
@@ -194,11 +209,7 @@ impl Origin {
         Err(failure)
     }
 
-    async fn fetch_in(
-        &self,
-        request: &FetchRequest,
-        scope: Locality,
-    ) -> Result<GroupConsumer, Error> {
+    async fn fetch_in(&self, request: &FetchRequest, scope: Scope) -> Result<GroupConsumer, Error> {
         let mut failure = Error::NotFound;
         for source in self.sources(&request.path, scope) {
             match source.fetch(request).await {
@@ -217,45 +228,56 @@ impl Origin {
     }
 }
 
-impl Source for Origin {
-    fn track(&self, path: &Path, subscription: Subscription) -> Result<TrackConsumer, Error> {
-        self.track_in(path, &subscription, Locality::Remote)
-    }
-
-    fn announced(&self, prefix: &Path) -> Announced {
-        self.shared.all.listen(prefix)
-    }
-
-    fn info<'a>(&'a self, path: &'a Path) -> BoxFuture<'a, Result<Latest, Error>> {
-        self.info_in(path, Locality::Remote).boxed()
-    }
-
-    fn fetch<'a>(
-        &'a self,
-        request: &'a FetchRequest,
-    ) -> BoxFuture<'a, Result<GroupConsumer, Error>> {
-        self.fetch_in(request, Locality::Remote).boxed()
+impl OriginShared {
+    /// The set that tells of a path wherever it is published.
+    fn all(&self, path: &Path) -> &Arc<AnnounceSet> {
+        if is_internal(path) {
+            &self.nodes
+        } else {
+            &self.public
+        }
     }
 }
 
-impl Source for LocalView {
+impl Source for Origin {
     fn track(&self, path: &Path, subscription: Subscription) -> Result<TrackConsumer, Error> {
-        self.0.track_in(path, &subscription, Locality::Local)
+        self.track_in(path, &subscription, Scope::Everything)
     }
 
     fn announced(&self, prefix: &Path) -> Announced {
-        self.0.shared.local.listen(prefix)
+        self.shared.public.listen(prefix)
     }
 
     fn info<'a>(&'a self, path: &'a Path) -> BoxFuture<'a, Result<Latest, Error>> {
-        self.0.info_in(path, Locality::Local).boxed()
+        self.info_in(path, Scope::Everything).boxed()
     }
 
     fn fetch<'a>(
         &'a self,
         request: &'a FetchRequest,
     ) -> BoxFuture<'a, Result<GroupConsumer, Error>> {
-        self.0.fetch_in(request, Locality::Local).boxed()
+        self.fetch_in(request, Scope::Everything).boxed()
+    }
+}
+
+impl Source for Nothing {
+    fn track(&self, _path: &Path, _subscription: Subscription) -> Result<TrackConsumer, Error> {
+        Err(Error::NotFound)
+    }
+
+    fn announced(&self, _prefix: &Path) -> Announced {
+        Announced::refused(Error::NotFound)
+    }
+
+    fn info<'a>(&'a self, _path: &'a Path) -> BoxFuture<'a, Result<Latest, Error>> {
+        async { Err(Error::NotFound) }.boxed()
+    }
+
+    fn fetch<'a>(
+        &'a self,
+        _request: &'a FetchRequest,
+    ) -> BoxFuture<'a, Result<GroupConsumer, Error>> {
+        async { Err(Error::NotFound) }.boxed()
     }
 }
 
@@ -268,7 +290,7 @@ impl Drop for Route {
 impl fmt::Debug for OriginShared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Origin")
-            .field("paths", &self.all.len())
+            .field("paths", &self.public.len())
             .finish_non_exhaustive()
     }
 }

@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use moq_transfork::code::Code;
+use moq_transfork::message::Extensions;
 use moq_transfork::path::Path;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
@@ -14,10 +16,12 @@ use crate::limits::Limits;
 use crate::model::cache::CacheLimits;
 use crate::model::track::{TrackInfo, TrackProducer};
 use crate::origin::{Locality, Origin};
+use crate::role::Role;
 use crate::session::{self, Context};
 use crate::source::Source;
 use crate::stats::Snapshot;
 use crate::tracks::Tracks;
+use crate::visit::{ConnectOptions, Open, ServeOptions, Visit};
 
 /// Time for sessions to close once they were told to.
 const CLOSE_TIME: Duration = Duration::from_secs(1);
@@ -34,7 +38,7 @@ pub struct RelayConfig {
 
 /// Connects the publishers among its sessions to the subscribers. Clones are the same relay.
 ///
-/// The sessions run in the futures that [`serve`](Self::serve) returns: on the runtime that polls
+/// The sessions run in the futures that [`serve`](Self::serve) and [`Visit::run`] return: on the runtime that polls
 /// them, for as long as they are polled. The relay has no task of its own.
 #[derive(Clone)]
 pub struct Relay {
@@ -47,9 +51,6 @@ struct RelayShared {
     tracks: Tracks,
     sessions: TaskTracker,
 }
-
-/// Told once when a peer turns out to publish.
-pub type OnPublisher = Box<dyn FnOnce() + Send>;
 
 impl Relay {
     /// Makes a relay without sessions.
@@ -72,71 +73,124 @@ impl Relay {
     /// # Errors
     /// What ended the session, unless the peer or [`drain`](Self::drain) closed it.
     pub async fn serve<S: wt::Session>(&self, session: S) -> Result<(), Error> {
-        self.serve_with(session, Box::new(|| {})).await
+        self.serve_with(session, ServeOptions::default()).await
     }
 
-    /// As [`serve`](Self::serve), calling `on_publisher` when the peer announces its first path:
-    /// the time to grant it more streams than a subscriber needs.
+    /// As [`serve`](Self::serve), with a say in who the peer is.
     ///
     /// # Errors
     /// As [`serve`](Self::serve).
     pub async fn serve_with<S: wt::Session>(
         &self,
         session: S,
-        on_publisher: OnPublisher,
+        options: ServeOptions,
     ) -> Result<(), Error> {
-        let shared = &self.shared;
-        if shared.context.draining.is_cancelled() {
-            session.close(Error::Shutdown.code().0, &Error::Shutdown.to_string());
-            return Err(Error::Shutdown);
+        match self.accept(session, options).await {
+            Ok(visit) => visit.run().await,
+            Err(error) => Err(error),
         }
-        shared
-            .sessions
-            .track_future(self.serve_open(session, on_publisher))
-            .await
     }
 
-    async fn serve_open<S: wt::Session>(
+    /// Sets an accepted session up; it is served by [`Visit::run`].
+    ///
+    /// # Errors
+    /// What ended the handshake, the doorkeeper's refusal, or [`Error::Shutdown`]. The session is
+    /// closed then.
+    pub async fn accept<S: wt::Session>(
         &self,
         session: S,
-        on_publisher: OnPublisher,
-    ) -> Result<(), Error> {
+        options: ServeOptions,
+    ) -> Result<Visit<S>, Error> {
+        let open = self.open(&session)?;
+        let ServeOptions {
+            doorkeeper,
+            claims,
+            on_publisher,
+        } = options;
+        let mut role = Role::Client;
+        let welcome = |extensions: &Extensions| {
+            let admission = doorkeeper(extensions)?;
+            role = admission.role;
+            Ok(admission.answer)
+        };
         let context = &self.shared.context;
+        let accept = session::accept(session.clone(), &context.limits, welcome);
+        let set_up = self.unless_closing(&session, accept).await?;
+        let visit = Visit::begin(set_up, self.origin(), context, role, true, open);
+        Ok(visit.with(claims, on_publisher))
+    }
+
+    /// Sets a session up that was dialled to another relay; it is served by [`Visit::run`].
+    ///
+    /// # Errors
+    /// As [`accept`](Self::accept).
+    pub async fn connect<S: wt::Session>(
+        &self,
+        session: S,
+        options: ConnectOptions,
+    ) -> Result<Visit<S>, Error> {
+        let open = self.open(&session)?;
+        let context = &self.shared.context;
+        let ConnectOptions {
+            dialects,
+            extensions,
+            doorkeeper,
+            publish,
+        } = options;
+        let offer = session::offer(session.clone(), &context.limits, &dialects, extensions);
+        let set_up = self.unless_closing(&session, offer).await?;
+        let admission = doorkeeper(&set_up.established.extensions)
+            .inspect_err(|error| session.close(error.code().0, &error.to_string()))?;
+        let origin = self.origin();
+        Ok(Visit::begin(
+            set_up,
+            origin,
+            context,
+            admission.role,
+            publish,
+            open,
+        ))
+    }
+
+    /// Counts a session, unless none may begin any more.
+    fn open<S: wt::Session>(&self, session: &S) -> Result<Open, Error> {
+        let context = &self.shared.context;
+        if context.draining.is_cancelled() {
+            session.close(Code::CANCEL.0, &Error::Shutdown.to_string());
+            return Err(Error::Shutdown);
+        }
         context.stats.sessions_total.add(1);
-        let _open = context.stats.gauge(|stats| &stats.sessions);
-        let origin = &self.shared.origin;
-        let publish = Arc::new(origin.clone());
-        let accept = session::accept(session.clone(), publish, context.clone());
-        let (peer, driver) = tokio::select! {
+        Ok(Open {
+            _session: context.stats.gauge(|stats| &stats.sessions),
+            _token: self.shared.sessions.token(),
+        })
+    }
+
+    async fn unless_closing<S: wt::Session, T>(
+        &self,
+        session: &S,
+        handshake: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        tokio::select! {
             biased;
-            () = context.closing.cancelled() => {
-                let end = Error::Shutdown;
-                session.close(end.code().0, &end.to_string());
-                return Ok(());
+            () = self.shared.context.closing.cancelled() => {
+                session.close(Code::CANCEL.0, &Error::Shutdown.to_string());
+                Err(Error::Shutdown)
             }
-            accepted = accept => accepted?,
-        };
-        tracing::info!(dialect = %peer.dialect(), "session begins");
-        let attach = origin.attach_all(Arc::new(peer), Locality::Local, on_publisher);
-        let ended = tokio::select! {
-            biased;
-            ended = driver.run() => ended,
-            () = endless(attach) => Ok(()),
-        };
-        match ended {
-            Err(Error::Shutdown) => Ok(()),
-            ended => ended,
+            outcome = handshake => outcome,
         }
     }
 
     /// Publishes a track of this process until its producer is finished, aborted or dropped.
     ///
     /// # Errors
-    /// [`Error::Duplicate`] if this process publishes the path already.
+    /// [`Error::Duplicate`] if this process publishes the path already, [`Error::Unauthorized`] if
+    /// the path belongs to the cluster.
     pub fn publish(&self, path: Path, info: TrackInfo) -> Result<TrackProducer, Error> {
         let mut track = self.shared.tracks.create(path.clone(), info)?;
         let source: Arc<dyn Source> = Arc::new(self.shared.tracks.clone());
-        track.keep(self.shared.origin.attach(path, source, Locality::Local));
+        let route = self.shared.origin.attach(path, source, &Locality::Local)?;
+        track.keep(route);
         Ok(track)
     }
 
@@ -165,12 +219,6 @@ impl Relay {
         self.shared.sessions.close();
         let _stuck = timeout(CLOSE_TIME, self.shared.sessions.wait()).await;
     }
-}
-
-/// Runs a future whose end means nothing.
-async fn endless(future: impl Future<Output = ()>) {
-    future.await;
-    std::future::pending().await
 }
 
 impl fmt::Debug for Relay {

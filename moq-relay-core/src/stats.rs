@@ -20,6 +20,10 @@ pub(crate) struct Stats {
     pub(crate) bytes_received: Counter,
     pub(crate) bytes_delivered: Counter,
     pub(crate) announce_errors: Counter,
+    pub(crate) announcements_received: Counter,
+    pub(crate) announcements_sent: Counter,
+    pub(crate) announcements_refused: Counter,
+    pub(crate) nodes: Counter,
 }
 
 /// A number that many tasks add to.
@@ -60,6 +64,14 @@ pub struct Snapshot {
     pub bytes_delivered: u64,
     /// Announcements that made no sense and were passed over.
     pub announce_errors: u64,
+    /// Announcements that peers made, of paths that come and of paths that go.
+    pub announcements_received: u64,
+    /// Announcements that peers were sent, counted once for each peer.
+    pub announcements_sent: u64,
+    /// Announcements of paths that the peer may not publish, and that were passed over.
+    pub announcements_refused: u64,
+    /// Sessions with other relays that are open.
+    pub nodes: u64,
     /// Bytes that the cache holds.
     pub cache_bytes: u64,
 }
@@ -97,6 +109,10 @@ impl Stats {
             bytes_received: self.bytes_received.value(),
             bytes_delivered: self.bytes_delivered.value(),
             announce_errors: self.announce_errors.value(),
+            announcements_received: self.announcements_received.value(),
+            announcements_sent: self.announcements_sent.value(),
+            announcements_refused: self.announcements_refused.value(),
+            nodes: self.nodes.value(),
             announced: 0,
             cache_bytes: 0,
         }
@@ -112,7 +128,7 @@ impl Counter {
         self.0.fetch_sub(count, Ordering::Relaxed);
     }
 
-    fn value(&self) -> u64 {
+    pub(crate) fn value(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }

@@ -37,7 +37,20 @@ pub async fn connect<S: wt::Session>(
     session: &S,
     offer: &[Dialect],
 ) -> Result<Established<S>, SetupError> {
-    let established = request(session, offer).await;
+    connect_with(session, offer, Extensions::default()).await
+}
+
+/// As [`connect`], with extensions of ours.
+///
+/// # Errors
+///
+/// As [`connect`].
+pub async fn connect_with<S: wt::Session>(
+    session: &S,
+    offer: &[Dialect],
+    extensions: Extensions,
+) -> Result<Established<S>, SetupError> {
+    let established = request(session, offer, extensions).await;
     established.inspect_err(|error| close(session, error))
 }
 
@@ -56,13 +69,27 @@ pub async fn accept<S: wt::Session>(
     session: &S,
     support: &[Dialect],
 ) -> Result<Established<S>, SetupError> {
-    let established = answer(session, support).await;
+    accept_with(session, support, |_| Ok(Extensions::default())).await
+}
+
+/// As [`accept`], with the extensions that `welcome` gives in answer to those of the client.
+///
+/// # Errors
+///
+/// As [`accept`]; the code of [`SetupError::Refused`] is the one that `welcome` returned.
+pub async fn accept_with<S: wt::Session>(
+    session: &S,
+    support: &[Dialect],
+    welcome: impl FnOnce(&Extensions) -> Result<Extensions, Code>,
+) -> Result<Established<S>, SetupError> {
+    let established = answer(session, support, welcome).await;
     established.inspect_err(|error| close(session, error))
 }
 
 async fn request<S: wt::Session>(
     session: &S,
     offer: &[Dialect],
+    extensions: Extensions,
 ) -> Result<Established<S>, SetupError> {
     let mut versions = Vec::with_capacity(offer.len());
     for version in offer.iter().map(|dialect| dialect.version()) {
@@ -72,7 +99,7 @@ async fn request<S: wt::Session>(
     }
     let client = SessionClient {
         versions,
-        extensions: Extensions::default(),
+        extensions,
     };
     let (mut writer, mut reader) =
         open(session, Dialect::Draft03, StreamType::Session, &client).await?;
@@ -86,6 +113,7 @@ async fn request<S: wt::Session>(
 async fn answer<S: wt::Session>(
     session: &S,
     support: &[Dialect],
+    welcome: impl FnOnce(&Extensions) -> Result<Extensions, Code>,
 ) -> Result<Established<S>, SetupError> {
     let (send, recv) = session
         .accept_bi()
@@ -100,14 +128,18 @@ async fn answer<S: wt::Session>(
         return Err(StreamError::UnexpectedStream(number).into());
     }
     let client: SessionClient = reader.decode().await?;
-    let dialect = choose(support, &client.versions)?;
+    let agreed = choose(support, &client.versions).and_then(|dialect| {
+        let extensions = welcome(&client.extensions).map_err(SetupError::Refused)?;
+        Ok((dialect, extensions))
+    });
+    // While the stream is still open: its reset would reach the client first, and say less.
+    let (dialect, extensions) = agreed.inspect_err(|error| close(session, error))?;
     let version = dialect.version();
-    writer
-        .encode(&SessionServer {
-            version,
-            extensions: Extensions::default(),
-        })
-        .await?;
+    let server = SessionServer {
+        version,
+        extensions,
+    };
+    writer.encode(&server).await?;
     writer.set_dialect(dialect);
     reader.set_dialect(dialect);
     Ok(Established::new(dialect, client.extensions, writer, reader))
@@ -206,6 +238,9 @@ pub enum SetupError {
         /// What the peer can speak.
         theirs: Vec<u64>,
     },
+    /// This side does not want the peer.
+    #[error("refused: {0}")]
+    Refused(Code),
 }
 
 impl SetupError {
@@ -214,6 +249,7 @@ impl SetupError {
         match self {
             SetupError::Stream(error) => error.code(),
             SetupError::Version { .. } => Code::VERSION,
+            SetupError::Refused(code) => *code,
         }
     }
 }

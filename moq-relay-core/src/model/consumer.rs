@@ -200,10 +200,22 @@ impl TrackConsumer {
         Some(GroupConsumer::new(group))
     }
 
+    /// What is asked of another publisher, in order to go on there.
+    pub(crate) fn rest(&self) -> Subscription {
+        let mut rest = self.subscription.clone();
+        let place = self.came_with.as_ref().unwrap_or(&self.cursor);
+        if let Some(seen) = place.highest() {
+            rest.min = Some(seen + 1);
+        }
+        rest
+    }
+
     /// Goes on in another publisher's track of the same path, from the place this one has come to.
     pub(crate) fn move_to(&mut self, mut track: Self) {
         track.owed = std::mem::take(&mut self.owed);
-        track.came_with = Some(std::mem::take(&mut self.cursor));
+        // A reader that moves on before it has settled in keeps the place it came with.
+        let place = self.came_with.take();
+        track.came_with = Some(place.unwrap_or_else(|| std::mem::take(&mut self.cursor)));
         *self = track;
     }
 
@@ -227,7 +239,8 @@ impl TrackConsumer {
         }
         if place.start().is_some() {
             self.cursor = place;
-            self.give_up_before(state, latest);
+            let first = self.subscription.min.unwrap_or(latest);
+            self.give_up_before(state, first.min(latest));
         }
         Ok(())
     }

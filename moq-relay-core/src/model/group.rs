@@ -272,6 +272,12 @@ impl GroupShared {
         self.finished.get().copied()
     }
 
+    /// Waits until the group is whole, or known never to be. Cancel-safe.
+    pub(super) async fn over(&self) {
+        let over = |state: &mut GroupState| state.end.is_some().then_some(());
+        self.state.wait(over).await;
+    }
+
     /// Why the group will never be whole, if so.
     pub(super) fn failure(&self) -> Option<Error> {
         self.state.lock().end.clone().and_then(Result::err)

@@ -45,6 +45,8 @@ pub(super) struct TrackState {
     pub(super) horizon: Option<u64>,
     pub(super) end: Option<Result<(), Error>>,
     pub(super) readers: Slab<Subscription>,
+    /// True once the readers were told to read from another publisher.
+    pub(super) superseded: bool,
 }
 
 impl TrackShared {

@@ -204,6 +204,20 @@ impl TrackProducer {
             .await;
     }
 
+    /// Waits until the readers were told to read from another publisher. Cancel-safe.
+    pub(crate) async fn superseded(&self) {
+        let superseded = |state: &mut TrackState| state.superseded.then_some(());
+        self.track.state.wait(superseded).await;
+    }
+
+    /// Waits until every group that has begun has ended. Cancel-safe.
+    pub(crate) async fn settled(&self) {
+        let groups: Vec<_> = self.track.state.lock().groups.values().cloned().collect();
+        for group in groups {
+            group.over().await;
+        }
+    }
+
     /// Ends the track if it has no reader: after that nobody can become one.
     pub(crate) fn close_if_unused(&self) -> bool {
         let mut state = self.track.state.lock();
@@ -257,6 +271,16 @@ impl WeakTrack {
         let track = self.0.upgrade()?;
         let group = track.state.lock().groups.get(&sequence).cloned()?;
         group.failure().is_none().then(|| GroupConsumer::new(group))
+    }
+
+    /// Ends the track for its readers, who have a better publisher to go to.
+    pub(crate) fn supersede(&self) {
+        if let Some(track) = self.0.upgrade() {
+            track.state.change(|state| {
+                state.superseded = true;
+                state.end.get_or_insert(Err(Error::Dropped));
+            });
+        }
     }
 
     /// True if both refer to the same track.

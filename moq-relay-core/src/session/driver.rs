@@ -7,8 +7,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use moq_transfork::code::Code;
-use moq_transfork::detect::Detected;
-use moq_transfork::setup::{Established, SessionReader, SessionWriter};
+use moq_transfork::setup::{SessionReader, SessionWriter};
 use moq_transfork::stream::{AnnounceReader, AnnounceRequest, Request};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -20,7 +19,8 @@ use crate::error::Error;
 use crate::session::context::Context;
 use crate::session::peer::{Ask, Peer};
 use crate::session::state::State;
-use crate::session::{egress, ingest, rate};
+use crate::session::tally::Tally;
+use crate::session::{SetUp, egress, ingest, rate};
 use crate::source::Source;
 
 /// Chores that tasks of a session have handed to its driver and that wait to be started.
@@ -42,16 +42,21 @@ pub struct Driver<S: wt::Session> {
 }
 
 /// Makes the two halves of a session that is set up.
-pub(super) fn start<S: wt::Session>(
-    session: S,
-    established: Established<S>,
-    detected: Option<Detected<S>>,
+pub(crate) fn start<S: wt::Session>(
+    set_up: SetUp<S>,
     publish: Option<Arc<dyn Source>>,
     context: Arc<Context>,
 ) -> (Peer, Driver<S>) {
-    let (peer, asks, gone) = Peer::new(established.dialect, context.clone());
+    let SetUp {
+        session,
+        established,
+        detected,
+    } = set_up;
+    let tally = Arc::<Tally>::default();
+    let (peer, asks, gone) = Peer::new(established.dialect, context.clone(), tally.clone());
     let (chore, chores) = mpsc::channel(MAX_CHORES);
-    let state = Arc::new(State::new(session, established.dialect, context, chore));
+    let dialect = established.dialect;
+    let state = Arc::new(State::new(session, dialect, context, tally, chore));
     let mut driver = Driver {
         _gone: gone.drop_guard(),
         state: state.clone(),

@@ -12,19 +12,22 @@ mod priority;
 mod rate;
 mod shelf;
 mod state;
+mod tally;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use moq_transfork::detect::{Detected, Probe};
 use moq_transfork::dialect::Dialect;
+use moq_transfork::message::Extensions;
 use moq_transfork::setup::{self, Established};
 use tokio::time::timeout;
 use web_transport_trait as wt;
 
 pub(crate) use self::context::Context;
 pub use self::driver::Driver;
-pub use self::peer::Peer;
+pub(crate) use self::driver::start;
+pub use self::peer::{Announcements, Peer};
 pub use self::priority::stream_priority;
 use crate::error::Error;
 use crate::limits::Limits;
@@ -70,45 +73,56 @@ pub async fn connect<S: wt::Session>(
     config: ClientConfig,
 ) -> Result<(Peer, Driver<S>), Error> {
     let context = Arc::new(Context::new(config.limits, config.cache));
-    let offer = setup::connect(&session, &config.dialects);
-    let established = within(&session, context.limits.handshake, offer).await?;
-    Ok(driver::start(
-        session,
-        established,
-        None,
-        config.publish,
-        context,
-    ))
+    let extensions = Extensions::default();
+    let set_up = offer(session, &context.limits, &config.dialects, extensions).await?;
+    Ok(start(set_up, config.publish, context))
 }
 
-/// Sets a session up as its server, in whatever dialect the client speaks.
+/// A session that is set up and not running yet.
+pub(crate) struct SetUp<S: wt::Session> {
+    pub(crate) session: S,
+    pub(crate) established: Established<S>,
+    pub(crate) detected: Option<Detected<S>>,
+}
+
+/// Sets a session up as its server, in whatever dialect the client speaks. `welcome` answers the
+/// client's extensions.
 pub(crate) async fn accept<S: wt::Session>(
     session: S,
-    publish: Arc<dyn Source>,
-    context: Arc<Context>,
-) -> Result<(Peer, Driver<S>), Error> {
-    let answer = setup::accept(&session, &Dialect::ALL);
-    let mut established = within(&session, context.limits.handshake, answer).await?;
-    if established.dialect != Dialect::Fork04 {
-        return Ok(driver::start(
-            session,
-            established,
-            None,
-            Some(publish),
-            context,
-        ));
+    limits: &Limits,
+    welcome: impl FnOnce(&Extensions) -> Result<Extensions, Error>,
+) -> Result<SetUp<S>, Error> {
+    let welcome = |extensions: &Extensions| welcome(extensions).map_err(|error| error.code());
+    let answer = setup::accept_with(&session, &Dialect::ALL, welcome);
+    let mut established = within(&session, limits.handshake, answer).await?;
+    let mut detected = None;
+    if established.dialect == Dialect::Fork04 {
+        let found = detect(&session).await;
+        let found = found.inspect_err(|error| session.close(error.code().0, &error.to_string()))?;
+        established.dialect = found.dialect;
+        detected = Some(found);
     }
-    let detected = detect(&session).await;
-    let detected =
-        detected.inspect_err(|error| session.close(error.code().0, &error.to_string()))?;
-    established.dialect = detected.dialect;
-    Ok(driver::start(
+    Ok(SetUp {
         session,
         established,
-        Some(detected),
-        Some(publish),
-        context,
-    ))
+        detected,
+    })
+}
+
+/// Sets a session up as its client, which says `extensions`.
+pub(crate) async fn offer<S: wt::Session>(
+    session: S,
+    limits: &Limits,
+    dialects: &[Dialect],
+    extensions: Extensions,
+) -> Result<SetUp<S>, Error> {
+    let offer = setup::connect_with(&session, dialects, extensions);
+    let established = within(&session, limits.handshake, offer).await?;
+    Ok(SetUp {
+        session,
+        established,
+        detected: None,
+    })
 }
 
 /// Tells apart the two dialects that share a version number, and gives back the streams that were

@@ -20,6 +20,7 @@ use crate::model::subscription::Subscription;
 use crate::model::track::{Latest, TrackProducer, WeakTrack};
 use crate::session::context::Context;
 use crate::session::shelf::Shelf;
+use crate::session::tally::{Tally, TallyState};
 use crate::source::{FetchRequest, Source};
 
 /// Requests to a peer that wait for its driver. More than this fail at once.
@@ -31,8 +32,19 @@ pub struct Peer {
     shared: Arc<PeerShared>,
 }
 
+/// Announcements that passed between the two ends of a session: active ones and ended ones.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Announcements {
+    /// Those of the peer.
+    pub received: u64,
+    /// Those to the peer.
+    pub sent: u64,
+}
+
 struct PeerShared {
     dialect: Dialect,
+    tally: Arc<Tally>,
     context: Arc<Context>,
     /// The live tracks of this peer, so that each is subscribed to once.
     tracks: Mutex<HashMap<Path, WeakTrack>>,
@@ -55,11 +67,13 @@ impl Peer {
     pub(super) fn new(
         dialect: Dialect,
         context: Arc<Context>,
+        tally: Arc<Tally>,
     ) -> (Self, mpsc::Receiver<Ask>, CancellationToken) {
         let (asks, asked) = mpsc::channel(MAX_WAITING);
         let gone = CancellationToken::new();
         let shared = PeerShared {
             dialect,
+            tally,
             context,
             tracks: Mutex::default(),
             shelf: Shelf::default(),
@@ -80,6 +94,57 @@ impl Peer {
         self.shared.dialect
     }
 
+    /// Announcements that have passed so far.
+    pub fn announcements(&self) -> Announcements {
+        let tally = &self.shared.tally;
+        Announcements {
+            received: tally.received.value(),
+            sent: tally.sent.value(),
+        }
+    }
+
+    /// Waits until a relay that serves the session has everything in its directory that the peer
+    /// published at the start. Waits for ever if the peer's dialect cannot say so. Cancel-safe.
+    pub async fn live(&self) {
+        let live = |state: &mut TallyState| state.live.then_some(());
+        self.shared.tally.state.wait(live).await;
+    }
+
+    /// Gives up what the peer publishes: a relay that serves the session takes it out of its
+    /// directory, and subscriptions move to other publishers where there are some.
+    pub fn retire(&self) {
+        self.shared.tally.state.change(|state| state.retired = true);
+    }
+
+    pub(crate) async fn retired(&self) {
+        let retired = |state: &mut TallyState| state.retired.then_some(());
+        self.shared.tally.state.wait(retired).await;
+    }
+
+    /// Waits until the peer, having followed our announcements, does not any more. Cancel-safe.
+    pub async fn unfollowed(&self) {
+        let unfollowed =
+            |state: &mut TallyState| (state.followed && state.followers == 0).then_some(());
+        self.shared.tally.state.wait(unfollowed).await;
+    }
+
+    /// Waits until no subscription of the peer is being served. Cancel-safe.
+    pub async fn unsubscribed(&self) {
+        let unsubscribed = |state: &mut TallyState| (state.subscriptions == 0).then_some(());
+        self.shared.tally.state.wait(unsubscribed).await;
+    }
+
+    pub(crate) fn set_live(&self) {
+        self.shared.tally.state.change(|state| state.live = true);
+    }
+
+    /// Tells the readers of a track that another publisher of its path is the one to read from.
+    pub(crate) fn supersede(&self, path: &Path) {
+        if let Some(track) = self.live_track(path) {
+            track.supersede();
+        }
+    }
+
     /// Closes the session with a code and a reason that the peer sees.
     pub async fn close(&self, code: Code, reason: &str) {
         let _gone = self
@@ -97,7 +162,7 @@ impl Peer {
 
     /// Forgets a track that has ended, unless another took its place. Its whole groups stay to be
     /// fetched.
-    pub(super) fn retire(&self, track: &TrackProducer) {
+    pub(super) fn shelve(&self, track: &TrackProducer) {
         let max_age = track.max_age();
         for group in track.whole_groups() {
             self.shared.shelf.keep(track.path(), group, max_age);
@@ -137,12 +202,12 @@ impl Peer {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn live(&self, path: &Path) -> Option<WeakTrack> {
+    fn live_track(&self, path: &Path) -> Option<WeakTrack> {
         self.lock().get(path).cloned()
     }
 
     async fn ask_info(&self, path: &Path) -> Result<Latest, Error> {
-        if let Some(known) = self.live(path).and_then(|track| track.info()) {
+        if let Some(known) = self.live_track(path).and_then(|track| track.info()) {
             return Ok(known);
         }
         let (reply, answer) = oneshot::channel();
@@ -152,7 +217,7 @@ impl Peer {
 
     async fn ask_fetch(&self, request: &FetchRequest) -> Result<GroupConsumer, Error> {
         let cached = self
-            .live(&request.path)
+            .live_track(&request.path)
             .and_then(|track| track.group(request.group));
         if let Some(mut group) = cached {
             group.seek(request.frame).await?;

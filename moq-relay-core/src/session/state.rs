@@ -18,6 +18,7 @@ use web_transport_trait as wt;
 use crate::error::Error;
 use crate::model::track::TrackProducer;
 use crate::session::context::Context;
+use crate::session::tally::Tally;
 
 /// How old a group's stream has to be before it is reset towards peers of the forks.
 ///
@@ -37,6 +38,7 @@ pub(crate) struct State<S: wt::Session> {
     pub(crate) session: S,
     pub(crate) dialect: Dialect,
     pub(crate) context: Arc<Context>,
+    pub(crate) tally: Arc<Tally>,
     /// Requests of the peer that are being served.
     pub(crate) requests: Arc<Semaphore>,
     /// Groups of the peer that are being received.
@@ -55,6 +57,7 @@ impl<S: wt::Session> State<S> {
         session: S,
         dialect: Dialect,
         context: Arc<Context>,
+        tally: Arc<Tally>,
         tasks: mpsc::Sender<BoxFuture<'static, ()>>,
     ) -> Self {
         Self {
@@ -63,6 +66,7 @@ impl<S: wt::Session> State<S> {
             requests: Arc::new(Semaphore::new(context.limits.max_requests)),
             groups: Arc::new(Semaphore::new(context.limits.max_groups)),
             context,
+            tally,
             tasks,
             upstreams: Mutex::default(),
             next_upstream: AtomicU64::new(0),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use moq_relay_core::announced::Announcement;
 use moq_relay_core::error::Error;
 use moq_relay_core::limits::Limits;
 use moq_relay_core::memory;
@@ -16,6 +17,7 @@ use moq_relay_core::relay::{Relay, RelayConfig};
 use moq_relay_core::session::{self, ClientConfig, Peer};
 use moq_relay_core::source::Source;
 use moq_relay_core::tracks::Tracks;
+use moq_relay_core::visit::ServeOptions;
 use moq_transfork::Dialect;
 use moq_transfork::path::Path;
 use tokio::task::JoinSet;
@@ -60,6 +62,19 @@ impl World {
         client
     }
 
+    /// Connects a peer that the relay serves with `options`.
+    pub(crate) async fn client_with(&mut self, options: ServeOptions) -> Client {
+        self.try_client(options).await.expect("the relay accepts")
+    }
+
+    pub(crate) async fn try_client(&mut self, options: ServeOptions) -> Result<Client, Error> {
+        let (transport, server) = memory::pair(memory::Config::default());
+        let relay = self.relay.clone();
+        self.tasks
+            .spawn(async move { relay.serve_with(server, options).await });
+        self.connect(transport, Dialect::Draft03).await
+    }
+
     /// Connects a peer that speaks `dialect`.
     pub(crate) async fn client(&mut self, dialect: Dialect) -> Client {
         self.client_over(dialect, memory::Config::default()).await
@@ -67,19 +82,27 @@ impl World {
 
     pub(crate) async fn client_over(&mut self, dialect: Dialect, config: memory::Config) -> Client {
         let transport = self.accept(config);
+        self.connect(transport, dialect)
+            .await
+            .expect("the relay accepts")
+    }
+
+    async fn connect(
+        &mut self,
+        transport: memory::Session,
+        dialect: Dialect,
+    ) -> Result<Client, Error> {
         let tracks = Tracks::new(Cache::default(), Limits::default());
         let mut client = ClientConfig::default();
         client.dialects = vec![dialect];
         client.publish = Some(Arc::new(tracks.clone()));
-        let (peer, driver) = soon(session::connect(transport.clone(), client))
-            .await
-            .expect("the relay accepts");
+        let (peer, driver) = soon(session::connect(transport.clone(), client)).await?;
         self.tasks.spawn(driver.run());
-        Client {
+        Ok(Client {
             peer,
             tracks,
             transport,
-        }
+        })
     }
 }
 
@@ -104,7 +127,8 @@ impl Client {
 /// Waits until a path is published at the relay.
 pub(crate) async fn published(world: &World, name: &str) {
     let mut announced = world.relay.origin().announced(&path(name));
-    soon(announced.next()).await;
+    // Being live is news too.
+    while !matches!(soon(announced.next()).await, Some(Announcement::Active(_))) {}
 }
 
 pub(crate) fn path(name: &str) -> Path {

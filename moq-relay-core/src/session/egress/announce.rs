@@ -9,12 +9,14 @@ use web_transport_trait as wt;
 
 use crate::announced::Announcement;
 use crate::error::Error;
+use crate::session::state::State;
 use crate::source::Source;
 
 /// Bytes of announcements that are gathered into one write.
 const MAX_QUEUED: usize = 16 * 1024;
 
 pub(super) async fn serve<S: wt::Session>(
+    state: &State<S>,
     source: Arc<dyn Source>,
     please: AnnouncePlease,
     mut writer: AnnounceWriter<S>,
@@ -23,7 +25,7 @@ pub(super) async fn serve<S: wt::Session>(
     let outcome = tokio::select! {
         // The peer has heard enough.
         closed = reader.closed() => closed.map_err(Error::from),
-        told = tell(&source, &please, &mut writer) => told,
+        told = tell(state, &source, &please, &mut writer) => told,
     };
     match outcome {
         Ok(()) => {
@@ -39,6 +41,7 @@ pub(super) async fn serve<S: wt::Session>(
 /// Tells everything that is there and everything that changes, gathering what is at hand into one
 /// write.
 async fn tell<S: wt::Session>(
+    state: &State<S>,
     source: &Arc<dyn Source>,
     please: &AnnouncePlease,
     writer: &mut AnnounceWriter<S>,
@@ -46,19 +49,23 @@ async fn tell<S: wt::Session>(
     let mut announced = source.announced(&please.filter.prefix());
     while let Some(first) = announced.next().await {
         let mut next = Some(first);
+        let mut count = 0;
         while let Some(announcement) = next {
             match &announcement {
                 Announcement::Active(path) => writer.queue_active(path),
                 Announcement::Ended(path) => writer.queue_ended(path),
                 Announcement::Live => writer.queue_live(),
             }
+            count += u64::from(announcement != Announcement::Live);
             next = if writer.queued() >= MAX_QUEUED {
                 None
             } else {
                 announced.try_next()
             };
         }
+        state.tally.sent.add(count);
+        state.context.stats.announcements_sent.add(count);
         writer.flush().await?;
     }
-    Ok(())
+    announced.into_end()
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -12,6 +13,7 @@ use moq_transfork::message::{GroupOrder, Subscribe, SubscribeGap};
 use moq_transfork::path::Path;
 use moq_transfork::stream::{GroupWriter, SubscribeWriter};
 use tokio::sync::watch;
+use tokio::time::{Sleep, sleep};
 use tracing::{debug, info};
 use web_transport_trait as wt;
 
@@ -24,6 +26,12 @@ use crate::session::egress::delivery::{Delivered, Pace, deliver};
 use crate::session::egress::lane::Lane;
 use crate::session::state::State;
 use crate::source::Source;
+
+/// Publishers that are tried one after the other before a subscription ends.
+const MAX_MOVES: u32 = 5;
+
+/// How long the third publisher is waited for; every further one twice as long.
+const MOVE_PAUSE: Duration = Duration::from_millis(100);
 
 /// The groups of one subscription on their way.
 ///
@@ -42,6 +50,10 @@ pub(super) struct Feed<'a, S: wt::Session> {
     on_their_way: BTreeSet<u64>,
     /// True while a delivery that was told to give up has not done so yet.
     shedding: bool,
+    /// Publishers that were tried since a group last came.
+    moves: u32,
+    /// When the next one is tried.
+    next_move: Option<(Pin<Box<Sleep>>, Error)>,
     /// How the subscription will end once nothing is on its way any more.
     ending: Option<Result<(), Error>>,
 }
@@ -75,6 +87,8 @@ impl<'a, S: wt::Session> Feed<'a, S> {
             deliveries: FuturesUnordered::new(),
             on_their_way: BTreeSet::new(),
             shedding: false,
+            moves: 0,
+            next_move: None,
             ending: None,
         }
     }
@@ -115,6 +129,9 @@ impl<'a, S: wt::Session> Feed<'a, S> {
                     opened?;
                     self.send_next();
                 }
+                error = wait_to_move(&mut self.next_move), if self.ending.is_none() => {
+                    self.change_publisher(error);
+                }
                 ready = self.track.ready(), if self.wants_more() => self.advance(ready).await?,
             }
         }
@@ -124,7 +141,8 @@ impl<'a, S: wt::Session> Feed<'a, S> {
     fn wants_more(&self) -> bool {
         let descending = self.pace.borrow().order != GroupOrder::Ascending;
         let room = self.deliveries.len() < self.state.context.limits.max_deliveries;
-        self.ending.is_none() && !self.lane.is_opening() && (room || (descending && !self.shedding))
+        let may = self.ending.is_none() && self.next_move.is_none() && !self.lane.is_opening();
+        may && (room || (descending && !self.shedding))
     }
 
     async fn advance(&mut self, ready: Result<Ready, Error>) -> Result<(), Error> {
@@ -140,7 +158,9 @@ impl<'a, S: wt::Session> Feed<'a, S> {
             }
             Ok(Ready::Gap(gap)) => self.tell(gap).await?,
             Ok(Ready::End) => self.ending = Some(Ok(())),
-            Err(error) if error.is_loss() => self.change_publisher(error),
+            Err(error) if error.is_loss() || (self.moves > 0 && error.is_absence()) => {
+                self.plan_move(error);
+            }
             Err(error) => self.ending = Some(Err(error)),
         }
         Ok(())
@@ -165,6 +185,7 @@ impl<'a, S: wt::Session> Feed<'a, S> {
 
     fn start(&mut self, group: GroupConsumer, writer: GroupWriter<S>) {
         let sequence = group.sequence();
+        self.moves = 0;
         self.pace.send_if_modified(|pace| {
             let newer = sequence > pace.newest;
             pace.newest = pace.newest.max(sequence);
@@ -230,10 +251,24 @@ impl<'a, S: wt::Session> Feed<'a, S> {
         self.ending = Some(outcome.and(Err(Error::Cancelled)));
     }
 
-    /// The publisher is gone: goes on with another one of the same path, or ends.
+    /// The publisher is gone: another one is tried at once, and others after some time. What is
+    /// said to be published may be gone as well, and the news of it under way.
+    fn plan_move(&mut self, error: Error) {
+        if self.moves == 0 {
+            self.change_publisher(error);
+        } else if self.moves < MAX_MOVES {
+            let pause = MOVE_PAUSE * 2_u32.pow(self.moves - 1);
+            self.next_move = Some((Box::pin(sleep(pause)), error));
+        } else {
+            self.ending = Some(Err(error));
+        }
+    }
+
+    /// Goes on with another publisher of the same path, or ends.
     fn change_publisher(&mut self, error: Error) {
-        let subscription = self.track.subscription().clone();
-        match self.source.track(&self.path, subscription) {
+        self.next_move = None;
+        self.moves += 1;
+        match self.source.track(&self.path, self.track.rest()) {
             Ok(track) => {
                 info!("subscription moves to another publisher");
                 self.track.move_to(track);
@@ -241,4 +276,13 @@ impl<'a, S: wt::Session> Feed<'a, S> {
             Err(_nobody) => self.ending = Some(Err(error)),
         }
     }
+}
+
+/// Waits until another publisher is to be tried, if one is. Cancel-safe.
+async fn wait_to_move(next: &mut Option<(Pin<Box<Sleep>>, Error)>) -> Error {
+    let Some((pause, error)) = next else {
+        return std::future::pending().await;
+    };
+    pause.await;
+    error.clone()
 }

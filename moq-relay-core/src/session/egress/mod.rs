@@ -64,11 +64,14 @@ async fn dispatch<S: wt::Session>(
 ) {
     match request {
         Request::Announce(please, writer, reader) => {
-            announce::serve(source, please, writer, reader).await;
+            let _following = state.tally.follow();
+            announce::serve(&state, source, please, writer, reader).await;
         }
         Request::Subscribe(subscribe, writer, reader) => {
             let span = info_span!("subscription", id = subscribe.id, path = %subscribe.path);
             let feeds = state.context.feeds.clone();
+            let tally = state.tally.clone();
+            let _subscribed = tally.subscribe();
             let serve = subscribe::serve(state, source, subscribe, writer, reader);
             feeds.track_future(serve).instrument(span).await;
         }

@@ -48,6 +48,10 @@ async fn follow<S: wt::Session>(
     };
     let mut known = HashSet::new();
     while let Some(announce) = reader.next().await? {
+        if announce != Announce::Live {
+            state.tally.received.add(1);
+            state.context.stats.announcements_received.add(1);
+        }
         let sensible = match announce {
             Announce::Active(path) => {
                 if known.len() >= state.context.limits.max_announced {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use moq_transfork::code::Code;
 use moq_transfork::message::{Subscribe, SubscribeUpdate};
 use moq_transfork::stream::{SubscribeReplies, SubscribeRequest, subscribe};
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tracing::{Instrument, debug, info, info_span};
 use web_transport_trait as wt;
 
@@ -28,6 +28,8 @@ enum Left {
     Unused,
     /// The readers want more than was subscribed to.
     Widened,
+    /// The readers have gone to another publisher.
+    Superseded,
 }
 
 /// One SUBSCRIBE in force. Dropping it ends the track, if nothing else has.
@@ -94,11 +96,20 @@ async fn follow<S: wt::Session>(
         let left = tokio::select! {
             left = read_gaps(&mut replies, track) => left?,
             left = follow_demand(state, &mut request, track, demand) => left?,
+            () = track.superseded() => Left::Superseded,
         };
         match left {
             Left::Finished => {
                 // Groups may still be under way: they travel on streams of their own.
                 sleep(state.context.limits.linger).await;
+                return Ok(());
+            }
+            Left::Superseded => {
+                // The peer would cut the groups that are still under way.
+                let settled = track.settled();
+                let _cut = timeout(state.context.limits.max_backlog, settled).await;
+                let _gone = request.finish();
+                replies.stop(Code::CANCEL);
                 return Ok(());
             }
             Left::Unused => {
@@ -216,7 +227,7 @@ impl<S: wt::Session> Drop for Upstream<S> {
 impl<S: wt::Session> Drop for Entry<S> {
     fn drop(&mut self) {
         self.track.end(Err(Error::Dropped));
-        self.peer.retire(&self.track);
+        self.peer.shelve(&self.track);
         if let Some(tidy) = self.peer.tidy() {
             self.state.chore(tidy);
         }

@@ -1,0 +1,189 @@
+//! One session of a relay: who the peer is, and what becomes of what it announces.
+
+mod attach;
+
+use std::fmt;
+use std::sync::Arc;
+
+use moq_transfork::dialect::Dialect;
+use moq_transfork::message::Extensions;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+use tracing::info;
+use web_transport_trait as wt;
+
+use self::attach::Attach;
+use crate::error::Error;
+use crate::origin::{Origin, Standing, View};
+use crate::role::{NodeName, Role};
+use crate::session::{self, Context, Driver, Peer, SetUp};
+use crate::source::Source;
+use crate::stats::Gauge;
+
+/// Decides who a peer is by the extensions of its setup.
+pub type Doorkeeper = Box<dyn FnOnce(&Extensions) -> Result<Admission, Error> + Send>;
+
+/// Decides whether a client that announces the name of a node is that node.
+pub type Claims = Box<dyn Fn(&NodeName) -> bool + Send + Sync>;
+
+/// Told once when a peer turns out to publish: the time to grant it more streams than a
+/// subscriber needs.
+pub type OnPublisher = Box<dyn FnOnce() + Send>;
+
+/// Who a peer is.
+#[derive(Debug, Clone)]
+pub struct Admission {
+    /// What it may see and do.
+    pub role: Role,
+    /// What is said to it in answer to its extensions; not used where we are the session's client.
+    pub answer: Extensions,
+}
+
+/// How an accepted session is served.
+#[non_exhaustive]
+pub struct ServeOptions {
+    /// Decides who the peer is. Default: a client.
+    pub doorkeeper: Doorkeeper,
+    /// Decides on clients that announce the name of a node. Default: none is one, and such
+    /// announcements are passed over.
+    pub claims: Claims,
+    /// Default: does nothing.
+    pub on_publisher: OnPublisher,
+}
+
+/// How a session to another relay is opened.
+#[non_exhaustive]
+pub struct ConnectOptions {
+    /// Dialects offered, best first. Default: draft-03 alone.
+    pub dialects: Vec<Dialect>,
+    /// What is said to the other relay. Default: nothing.
+    pub extensions: Extensions,
+    /// Decides who the other relay is, by what it answered.
+    pub doorkeeper: Doorkeeper,
+    /// Whether what is published here is announced there.
+    pub publish: bool,
+}
+
+/// A session of a relay that is set up: [`run`](Self::run) serves it.
+pub struct Visit<S: wt::Session> {
+    peer: Peer,
+    driver: Driver<S>,
+    extensions: Extensions,
+    attach: Attach,
+    open: Open,
+}
+
+/// Counts a session for as long as it lives.
+pub(crate) struct Open {
+    pub(crate) _session: Gauge,
+    pub(crate) _token: TaskTrackerToken,
+}
+
+impl<S: wt::Session> Visit<S> {
+    pub(crate) fn begin(
+        set_up: SetUp<S>,
+        origin: &Origin,
+        context: &Arc<Context>,
+        role: Role,
+        publish: bool,
+        open: Open,
+    ) -> Self {
+        let extensions = set_up.established.extensions.clone();
+        let standing = Standing::new(role);
+        let view = View::new(origin.clone(), standing.clone());
+        let publish = publish.then(|| Arc::new(view.clone()) as Arc<dyn Source>);
+        let (peer, driver) = session::start(set_up, publish, context.clone());
+        let attach = Attach::new(
+            origin.clone(),
+            context.clone(),
+            peer.clone(),
+            standing,
+            view,
+        );
+        Self {
+            peer,
+            driver,
+            extensions,
+            attach,
+            open,
+        }
+    }
+
+    pub(crate) fn with(mut self, claims: Claims, on_publisher: OnPublisher) -> Self {
+        self.attach.ask(claims, on_publisher);
+        self
+    }
+
+    /// The handle to the peer.
+    pub fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// Who the peer is by now.
+    pub fn role(&self) -> Role {
+        self.attach.role()
+    }
+
+    /// The extensions of the peer's setup.
+    pub fn extensions(&self) -> &Extensions {
+        &self.extensions
+    }
+
+    /// Serves the session to its end.
+    ///
+    /// # Errors
+    /// What ended it, unless the peer or a drain of this relay closed it.
+    pub async fn run(self) -> Result<(), Error> {
+        info!(dialect = %self.peer.dialect(), role = ?self.role(), "session begins");
+        let _open = self.open;
+        let ended = tokio::select! {
+            biased;
+            ended = self.driver.run() => ended,
+            never = self.attach.run() => match never {},
+        };
+        match ended {
+            Err(Error::Shutdown) => Ok(()),
+            ended => ended,
+        }
+    }
+}
+
+impl Default for ServeOptions {
+    fn default() -> Self {
+        Self {
+            doorkeeper: Box::new(|_| {
+                Ok(Admission {
+                    role: Role::Client,
+                    answer: Extensions::default(),
+                })
+            }),
+            claims: Box::new(|_| false),
+            on_publisher: Box::new(|| {}),
+        }
+    }
+}
+
+impl ConnectOptions {
+    /// Opens a session to the relay of this name, and announces there what is published here.
+    pub fn to(node: NodeName) -> Self {
+        Self {
+            dialects: vec![Dialect::Draft03],
+            extensions: Extensions::default(),
+            doorkeeper: Box::new(|_| {
+                Ok(Admission {
+                    role: Role::Node(node),
+                    answer: Extensions::default(),
+                })
+            }),
+            publish: true,
+        }
+    }
+}
+
+impl<S: wt::Session> fmt::Debug for Visit<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Visit")
+            .field("peer", &self.peer)
+            .field("role", &self.role())
+            .finish_non_exhaustive()
+    }
+}
