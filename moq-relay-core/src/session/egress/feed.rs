@@ -2,7 +2,6 @@
 //! given up.
 
 use std::collections::BTreeSet;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
@@ -38,12 +37,22 @@ pub(super) struct Feed<'a, S: wt::Session> {
     own_order: GroupOrder,
     pace: watch::Sender<Pace>,
     lane: Lane<S>,
-    deliveries: FuturesUnordered<BoxFuture<'static, Delivered>>,
+    /// Everything that is waited for on its own: only what was woken is looked at.
+    events: FuturesUnordered<BoxFuture<'static, Event>>,
     on_their_way: BTreeSet<u64>,
     /// True while a delivery that was told to give up has not done so yet.
     shedding: bool,
     /// How the subscription will end once nothing is on its way any more.
     ending: Option<Result<(), Error>>,
+}
+
+enum Event {
+    /// A group has reached its end, or was given up.
+    Delivered(Delivered),
+    /// The subscriber is gone.
+    Left(Result<(), Error>),
+    /// This side is shutting down.
+    Draining,
 }
 
 impl<'a, S: wt::Session> Feed<'a, S> {
@@ -72,7 +81,7 @@ impl<'a, S: wt::Session> Feed<'a, S> {
             track,
             pace: watch::Sender::new(pace),
             lane: Lane::Idle,
-            deliveries: FuturesUnordered::new(),
+            events: FuturesUnordered::new(),
             on_their_way: BTreeSet::new(),
             shedding: false,
             ending: None,
@@ -82,13 +91,14 @@ impl<'a, S: wt::Session> Feed<'a, S> {
     /// Feeds the subscriber until the track ends, the subscriber has `left`, or this side drains.
     pub(super) async fn run(
         mut self,
-        mut left: Pin<&mut impl Future<Output = Result<(), Error>>>,
+        left: BoxFuture<'static, Result<(), Error>>,
         mut subscription: watch::Receiver<Subscription>,
     ) -> Result<(), Error> {
-        let draining = self.state.context.draining.clone();
-        let mut here = true;
+        let draining = self.state.context.draining.clone().cancelled_owned();
+        self.events.push(draining.map(|()| Event::Draining).boxed());
+        self.events.push(left.map(Event::Left).boxed());
         loop {
-            if self.deliveries.is_empty()
+            if self.on_their_way.is_empty()
                 && let Some(ending) = self.ending.take()
             {
                 if let Some(unused) = self.lane.take() {
@@ -98,19 +108,13 @@ impl<'a, S: wt::Session> Feed<'a, S> {
             }
             tokio::select! {
                 biased;
-                // The subscriber is gone, so nothing is of use to it any more.
-                outcome = &mut left, if here => {
-                    here = false;
-                    self.leave(outcome);
-                }
-                // What is open may end; nothing new begins.
-                () = draining.cancelled(), if self.ending.is_none() => {
-                    self.ending = Some(Err(Error::Shutdown));
-                }
-                Some(delivered) = self.deliveries.next() => self.delivered(delivered).await?,
-                Ok(()) = subscription.changed(), if here => {
-                    self.update(&subscription.borrow_and_update());
-                }
+                Some(event) = self.events.next() => match event {
+                    Event::Delivered(delivered) => self.delivered(delivered).await?,
+                    Event::Left(outcome) => self.leave(outcome),
+                    // What is open may end; nothing new begins.
+                    Event::Draining => self.ending = self.ending.take().or(Some(Err(Error::Shutdown))),
+                },
+                Ok(()) = subscription.changed() => self.update(&subscription.borrow_and_update()),
                 opened = self.lane.opened(), if self.lane.is_opening() => {
                     opened?;
                     self.send_next();
@@ -123,14 +127,14 @@ impl<'a, S: wt::Session> Feed<'a, S> {
     /// True if the next group or gap would be dealt with now.
     fn wants_more(&self) -> bool {
         let descending = self.pace.borrow().order != GroupOrder::Ascending;
-        let room = self.deliveries.len() < self.state.context.limits.max_deliveries;
+        let room = self.on_their_way.len() < self.state.context.limits.max_deliveries;
         self.ending.is_none() && !self.lane.is_opening() && (room || (descending && !self.shedding))
     }
 
     async fn advance(&mut self, ready: Result<Ready, Error>) -> Result<(), Error> {
         match ready {
             Ok(Ready::Group)
-                if self.deliveries.len() >= self.state.context.limits.max_deliveries =>
+                if self.on_their_way.len() >= self.state.context.limits.max_deliveries =>
             {
                 self.shed();
             }
@@ -173,7 +177,7 @@ impl<'a, S: wt::Session> Feed<'a, S> {
         self.on_their_way.insert(sequence);
         let pace = self.pace.subscribe();
         let delivery = deliver(self.state.clone(), self.id, writer, group, pace);
-        self.deliveries.push(delivery.boxed());
+        self.events.push(delivery.map(Event::Delivered).boxed());
     }
 
     /// Makes the oldest group on its way give up, so that a newer one can go.
@@ -225,6 +229,7 @@ impl<'a, S: wt::Session> Feed<'a, S> {
         });
     }
 
+    /// Nothing is of use to a subscriber that is gone.
     fn leave(&mut self, outcome: Result<(), Error>) {
         self.pace.send_modify(|pace| pace.ended = true);
         self.ending = Some(outcome.and(Err(Error::Cancelled)));
