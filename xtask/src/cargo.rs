@@ -71,29 +71,26 @@ pub(crate) async fn has(program: &str, args: &[&str]) -> bool {
     probe.is_ok_and(|(status, _)| status.success())
 }
 
-/// The programs of the workspace, built, by name.
+/// The relay and the test client, built: where they are, by name.
 pub(crate) struct Binaries {
     paths: BTreeMap<String, PathBuf>,
 }
 
 impl Binaries {
-    /// Builds the programs of some packages, if any; what cargo has to say goes to the terminal.
+    /// Builds our programs; what cargo has to say goes to the terminal.
+    ///
+    /// Always both at once: alone, each would have dependencies compiled with other features.
     ///
     /// # Errors
     /// Where the build fails.
-    pub(crate) async fn build(packages: &[&str], profile: Profile) -> anyhow::Result<Self> {
-        if packages.is_empty() {
-            return Ok(Self {
-                paths: BTreeMap::new(),
-            });
-        }
+    pub(crate) async fn build(profile: Profile) -> anyhow::Result<Self> {
         let mut args = vec![
             "build",
             "--bins",
             "--message-format=json-render-diagnostics",
         ];
+        args.extend(["--package", "moq-relay", "--package", "moq-test-client"]);
         args.extend(profile.flag());
-        args.extend(packages.iter().flat_map(|package| ["--package", package]));
         let launch = cargo(args);
         let line = launch.line();
         let (status, log) = launch.stderr(Stdio::inherit()).capture().await?;
@@ -106,10 +103,10 @@ impl Binaries {
         Ok(Self { paths })
     }
 
-    /// Where a program of the built packages is.
+    /// Where one of them is.
     ///
     /// # Errors
-    /// Where none of them has a program of this name.
+    /// Where cargo did not build it.
     pub(crate) fn path(&self, name: &str) -> anyhow::Result<&Path> {
         let path = self
             .paths

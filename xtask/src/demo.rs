@@ -57,15 +57,16 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         stopped = interrupted() => return stopped.map(|()| ExitCode::from(INTERRUPTED)),
         started = Trio::start(&args) => started?,
     };
-    let ended_early = tokio::select! {
+    tokio::select! {
         biased;
-        stopped = interrupted() => stopped.map(|()| None)?,
-        () = elapse(args.duration) => None,
-        name = trio.first_to_end() => Some(name),
-    };
+        stopped = interrupted() => stopped?,
+        () = elapse(args.duration) => {}
+        () = trio.first_end() => {}
+    }
+    let gone = trio.gone();
     let arrived = trio.stop().await?;
-    if let Some(name) = ended_early {
-        bail!("the {name} ended by itself");
+    if !gone.is_empty() {
+        bail!("ended by itself: {}", gone.join(", "));
     }
     if arrived == 0 {
         bail!("nothing reached the subscriber");
@@ -98,7 +99,7 @@ impl Trio {
         } else {
             Profile::Dev
         };
-        let built = Binaries::build(&["moq-relay", "moq-test-client"], profile).await?;
+        let built = Binaries::build(profile).await?;
         let relay =
             Launch::new("relay", built.path("moq-relay")?).args(["--dev", "--bind", "127.0.0.1:0"]);
         let relay = shown(relay, Color::Blue)?;
@@ -114,21 +115,29 @@ impl Trio {
         })
     }
 
-    async fn first_to_end(&mut self) -> String {
-        let processes = [&mut self.relay, &mut self.publisher, &mut self.subscriber];
-        let ends = processes.map(|process| {
-            Box::pin(async {
-                // However it ended and whether that could be told, it is over.
-                let _ = process.wait().await;
-                process.name().to_owned()
-            })
+    fn all(&mut self) -> [&mut Process; 3] {
+        [&mut self.subscriber, &mut self.publisher, &mut self.relay]
+    }
+
+    /// Waits until one of them has ended.
+    async fn first_end(&mut self) {
+        // However it ended, and whether that could be told, it is over.
+        let ends = self.all().map(|process| Box::pin(process.wait()));
+        let _ = select_all(ends).await;
+    }
+
+    /// The names of those that have ended.
+    fn gone(&mut self) -> Vec<String> {
+        let gone = self.all().into_iter().filter_map(|process| {
+            let name = process.name().to_owned();
+            (!process.is_running()).then_some(name)
         });
-        select_all(ends).await.0
+        gone.collect()
     }
 
     /// Ends all three, clients first, and counts what the subscriber had printed.
     async fn stop(&mut self) -> anyhow::Result<usize> {
-        for process in [&mut self.subscriber, &mut self.publisher, &mut self.relay] {
+        for process in self.all() {
             process.stop(GRACE).await?;
         }
         Ok(self.subscriber.log().lines().len())
@@ -137,14 +146,14 @@ impl Trio {
 
 /// Waits until the relay announces the clock.
 async fn announced(client: &Client) -> anyhow::Result<()> {
-    let follower = client.announced("clock").start()?;
+    let mut follower = client.announced("clock").start()?;
     let log = follower.log();
-    let active =
-        log.find(|line| matches!(Event::of(line), Some(Event::Active { .. })).then_some(()));
-    let active = timeout(START, active)
-        .await
-        .context("the clock was not announced in time")?;
-    active.with_context(|| format!("the relay cannot be asked:\n{}", log.tail(20).join("\n")))
+    let active = |line: &Line| matches!(Event::of(line), Some(Event::Active { .. })).then_some(());
+    let active = timeout(START, log.find(active)).await;
+    let active = active.context("the clock was not announced in time")?;
+    active.with_context(|| format!("the relay cannot be asked:\n{}", log.tail(20).join("\n")))?;
+    follower.stop(GRACE).await?;
+    Ok(())
 }
 
 /// Starts a process whose lines are shown behind its name.

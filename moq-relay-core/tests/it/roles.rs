@@ -166,8 +166,8 @@ async fn a_client_whose_claim_is_believed_becomes_a_node() {
     published(&world, "before").await;
     let _claim = old.publish("internal/origins/old:1");
     assert_eq!(next().await, Announcement::Active(path("before")));
-    assert_eq!(next().await, Announcement::Ended(path("before")));
     assert_eq!(next().await, Announcement::Ended(path("remote")));
+    assert_eq!(next().await, Announcement::Ended(path("before")));
     // What it announced goes with it.
     assert_eq!(told(&there, "").await, ["local"]);
     assert_eq!(

@@ -6,6 +6,8 @@
 //! as by Ctrl-C, and must call that a success; with `<!-- check: no -->` not at all.
 
 use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
@@ -44,11 +46,20 @@ pub(super) async fn check() -> anyhow::Result<()> {
 }
 
 async fn start(line: &str, awaited: &str) -> anyhow::Result<Process> {
-    let teller = |line: &Line| say!("  {}", line.text);
+    // What it goes on to print would only be in the way of the commands that follow.
+    let shows = Arc::new(AtomicBool::new(true));
+    let shown = Arc::clone(&shows);
+    let teller = move |line: &Line| {
+        if shown.load(Ordering::Relaxed) {
+            say!("  {}", line.text);
+        }
+    };
     let process = shell(line).start_told(Some(Box::new(teller)))?;
     let log = process.log();
     let found = log.find(|line| line.text.contains(awaited).then_some(()));
-    match timeout(PATIENCE, found).await {
+    let found = timeout(PATIENCE, found).await;
+    shows.store(false, Ordering::Relaxed);
+    match found {
         Ok(Some(())) => Ok(process),
         Ok(None) => bail!("`{line}` ended without printing `{awaited}`"),
         Err(_) => bail!("`{line}` did not print `{awaited}` in time"),

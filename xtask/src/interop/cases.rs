@@ -76,13 +76,6 @@ impl Case {
         peers
     }
 
-    /// Tells whether our test client is at one of its ends.
-    pub(super) fn needs_client(&self) -> bool {
-        [self.publisher, self.subscriber]
-            .iter()
-            .any(|party| matches!(party.who, Who::Ours(_)))
-    }
-
     /// Its cells in the table, as far as they are known before it ran.
     pub(super) fn cells(&self) -> [String; 6] {
         let (publisher, subscriber) = (self.publisher, self.subscriber);

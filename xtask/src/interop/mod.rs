@@ -12,7 +12,7 @@ use futures_util::stream;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::time::{Instant, timeout};
 
-use self::cases::{Case, Relay, Scene};
+use self::cases::{Case, Scene};
 use self::media::Film;
 use self::peers::Folder;
 use self::play::Troupe;
@@ -120,7 +120,12 @@ async fn prepare(relay: Option<PathBuf>, release: bool, cases: &[Case]) -> anyho
     let peers = Folder::find()?;
     let needed: BTreeSet<_> = cases.iter().flat_map(Case::peers).collect();
     peers.install(&needed).await?;
-    let ours = build(relay.is_none(), release, cases).await?;
+    let profile = if release {
+        Profile::Release
+    } else {
+        Profile::Dev
+    };
+    let ours = Binaries::build(profile).await?;
     let needs_film = cases.iter().any(|case| case.scene == Scene::Media);
     let film = if needs_film {
         Some(Film::make().await?)
@@ -133,26 +138,6 @@ async fn prepare(relay: Option<PathBuf>, release: bool, cases: &[Case]) -> anyho
         relay,
         film,
     })
-}
-
-/// Builds those of our programs that the cases need.
-async fn build(tests_ours: bool, release: bool, cases: &[Case]) -> anyhow::Result<Binaries> {
-    let profile = if release {
-        Profile::Release
-    } else {
-        Profile::Dev
-    };
-    let needs_relay = tests_ours && cases.iter().any(|case| case.relay == Relay::Tested);
-    let needs_client = cases.iter().any(Case::needs_client);
-    let packages = [
-        ("moq-relay", needs_relay),
-        ("moq-test-client", needs_client),
-    ];
-    let packages = packages
-        .iter()
-        .filter(|(_, needed)| *needed)
-        .map(|(package, _)| *package);
-    Binaries::build(&packages.collect::<Vec<_>>(), profile).await
 }
 
 /// How a case went.

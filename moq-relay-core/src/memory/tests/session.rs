@@ -1,3 +1,4 @@
+use tokio::task::JoinSet;
 use web_transport_trait::{Error as _, Stats as _};
 
 use super::*;
@@ -36,36 +37,25 @@ async fn closing_fails_what_waits_at_the_other_end() {
     };
     let (client, server) = pair(config);
     let (mut full, _unread) = uni(&server, &client).await;
-    let (mut done, _unread) = uni(&server, &client).await;
+    let (mut open, _unread) = uni(&server, &client).await;
     let (_silent, mut recv) = uni(&client, &server).await;
     full.write_all(&payload(4)).await.unwrap();
-    let waiting = async {
-        tokio::join!(
-            async { server.open_uni().await.unwrap_err() },
-            async { server.accept_uni().await.unwrap_err() },
-            async { server.accept_bi().await.unwrap_err() },
-            async { server.recv_datagram().await.unwrap_err() },
-            async { full.write(b"1").await.unwrap_err() },
-            async { done.closed().await.unwrap_err() },
-            async { recv.read_chunk(1).await.unwrap_err() },
-            server.closed(),
-        )
-    };
-    let (errors, ()) = tokio::join!(waiting, async { client.close(7, "enough") });
-    let error = || closed(7, "enough");
-    assert_eq!(
-        errors,
-        (
-            error(),
-            error(),
-            error(),
-            error(),
-            error(),
-            error(),
-            error(),
-            error()
-        )
-    );
+
+    // Each in its own task, so that none is woken by what another waits for.
+    let mut waiting = JoinSet::new();
+    let [a, b, c, d, e] = [(); 5].map(|()| server.clone());
+    waiting.spawn(async move { a.open_uni().await.unwrap_err() });
+    waiting.spawn(async move { b.accept_uni().await.unwrap_err() });
+    waiting.spawn(async move { c.accept_bi().await.unwrap_err() });
+    waiting.spawn(async move { d.recv_datagram().await.unwrap_err() });
+    waiting.spawn(async move { e.closed().await });
+    waiting.spawn(async move { full.write(b"1").await.unwrap_err() });
+    waiting.spawn(async move { open.closed().await.unwrap_err() });
+    waiting.spawn(async move { recv.read_chunk(1).await.unwrap_err() });
+    settle().await;
+    assert!(waiting.try_join_next().is_none());
+    client.close(7, "enough");
+    assert_eq!(waiting.join_all().await, vec![closed(7, "enough"); 8]);
 }
 
 #[tokio::test(start_paused = true)]

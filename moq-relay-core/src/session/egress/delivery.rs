@@ -117,7 +117,7 @@ async fn given_up(
 ) -> Error {
     let mut outrun_since = None;
     loop {
-        let deadline = {
+        let (deadline, may_expire) = {
             let pace = pace.borrow_and_update();
             if pace.ended || !pace.wants(group.sequence()) {
                 return Error::Cancelled;
@@ -135,7 +135,9 @@ async fn given_up(
                 .finished_at()
                 .filter(|_| !expires.is_zero())
                 .map(|at| at + expires);
-            outrun.into_iter().chain(expired).min()
+            // Both count from the group's end.
+            let may_expire = !expires.is_zero() || pace.outran(group.sequence());
+            (outrun.into_iter().chain(expired).min(), may_expire)
         };
         let open = group.finished_at().is_none();
         tokio::select! {
@@ -148,7 +150,7 @@ async fn given_up(
             () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
                 return Error::Expired;
             }
-            _at = group.finished(), if open => {}
+            _at = group.finished(), if open && may_expire => {}
         }
     }
 }

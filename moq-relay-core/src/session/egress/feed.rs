@@ -2,7 +2,6 @@
 //! given up.
 
 use std::collections::BTreeSet;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use moq_transfork::message::{GroupOrder, Subscribe, SubscribeGap};
 use moq_transfork::path::Path;
 use moq_transfork::stream::{GroupWriter, SubscribeWriter};
 use tokio::sync::watch;
-use tokio::time::{Sleep, sleep};
+use tokio::time::sleep;
 use tracing::{debug, info};
 use web_transport_trait as wt;
 
@@ -46,16 +45,28 @@ pub(super) struct Feed<'a, S: wt::Session> {
     own_order: GroupOrder,
     pace: watch::Sender<Pace>,
     lane: Lane<S>,
-    deliveries: FuturesUnordered<BoxFuture<'static, Delivered>>,
+    /// Everything that is waited for on its own: only what was woken is looked at.
+    events: FuturesUnordered<BoxFuture<'static, Event>>,
     on_their_way: BTreeSet<u64>,
     /// True while a delivery that was told to give up has not done so yet.
     shedding: bool,
     /// Publishers that were tried since a group last came.
     moves: u32,
-    /// When the next one is tried.
-    next_move: Option<(Pin<Box<Sleep>>, Error)>,
+    /// How the last one was lost, while the next one has to wait.
+    lost: Option<Error>,
     /// How the subscription will end once nothing is on its way any more.
     ending: Option<Result<(), Error>>,
+}
+
+enum Event {
+    /// A group has reached its end, or was given up.
+    Delivered(Delivered),
+    /// The subscriber is gone.
+    Left(Result<(), Error>),
+    /// It is time to try another publisher.
+    Move,
+    /// This side is shutting down.
+    Draining,
 }
 
 impl<'a, S: wt::Session> Feed<'a, S> {
@@ -84,11 +95,11 @@ impl<'a, S: wt::Session> Feed<'a, S> {
             track,
             pace: watch::Sender::new(pace),
             lane: Lane::Idle,
-            deliveries: FuturesUnordered::new(),
+            events: FuturesUnordered::new(),
             on_their_way: BTreeSet::new(),
             shedding: false,
             moves: 0,
-            next_move: None,
+            lost: None,
             ending: None,
         }
     }
@@ -96,13 +107,14 @@ impl<'a, S: wt::Session> Feed<'a, S> {
     /// Feeds the subscriber until the track ends, the subscriber has `left`, or this side drains.
     pub(super) async fn run(
         mut self,
-        mut left: Pin<&mut impl Future<Output = Result<(), Error>>>,
+        left: BoxFuture<'static, Result<(), Error>>,
         mut subscription: watch::Receiver<Subscription>,
     ) -> Result<(), Error> {
-        let draining = self.state.context.draining.clone();
-        let mut here = true;
+        let draining = self.state.context.draining.clone().cancelled_owned();
+        self.events.push(draining.map(|()| Event::Draining).boxed());
+        self.events.push(left.map(Event::Left).boxed());
         loop {
-            if self.deliveries.is_empty()
+            if self.on_their_way.is_empty()
                 && let Some(ending) = self.ending.take()
             {
                 if let Some(unused) = self.lane.take() {
@@ -112,25 +124,17 @@ impl<'a, S: wt::Session> Feed<'a, S> {
             }
             tokio::select! {
                 biased;
-                // The subscriber is gone, so nothing is of use to it any more.
-                outcome = &mut left, if here => {
-                    here = false;
-                    self.leave(outcome);
-                }
-                // What is open may end; nothing new begins.
-                () = draining.cancelled(), if self.ending.is_none() => {
-                    self.ending = Some(Err(Error::Shutdown));
-                }
-                Some(delivered) = self.deliveries.next() => self.delivered(delivered).await?,
-                Ok(()) = subscription.changed(), if here => {
-                    self.update(&subscription.borrow_and_update());
-                }
+                Some(event) = self.events.next() => match event {
+                    Event::Delivered(delivered) => self.delivered(delivered).await?,
+                    Event::Left(outcome) => self.leave(outcome),
+                    Event::Move => self.change_publisher(),
+                    // What is open may end; nothing new begins.
+                    Event::Draining => self.ending = self.ending.take().or(Some(Err(Error::Shutdown))),
+                },
+                Ok(()) = subscription.changed() => self.update(&subscription.borrow_and_update()),
                 opened = self.lane.opened(), if self.lane.is_opening() => {
                     opened?;
                     self.send_next();
-                }
-                error = wait_to_move(&mut self.next_move), if self.ending.is_none() => {
-                    self.change_publisher(error);
                 }
                 ready = self.track.ready(), if self.wants_more() => self.advance(ready).await?,
             }
@@ -140,15 +144,15 @@ impl<'a, S: wt::Session> Feed<'a, S> {
     /// True if the next group or gap would be dealt with now.
     fn wants_more(&self) -> bool {
         let descending = self.pace.borrow().order != GroupOrder::Ascending;
-        let room = self.deliveries.len() < self.state.context.limits.max_deliveries;
-        let may = self.ending.is_none() && self.next_move.is_none() && !self.lane.is_opening();
+        let room = self.on_their_way.len() < self.state.context.limits.max_deliveries;
+        let may = self.ending.is_none() && self.lost.is_none() && !self.lane.is_opening();
         may && (room || (descending && !self.shedding))
     }
 
     async fn advance(&mut self, ready: Result<Ready, Error>) -> Result<(), Error> {
         match ready {
             Ok(Ready::Group)
-                if self.deliveries.len() >= self.state.context.limits.max_deliveries =>
+                if self.on_their_way.len() >= self.state.context.limits.max_deliveries =>
             {
                 self.shed();
             }
@@ -194,7 +198,7 @@ impl<'a, S: wt::Session> Feed<'a, S> {
         self.on_their_way.insert(sequence);
         let pace = self.pace.subscribe();
         let delivery = deliver(self.state.clone(), self.id, writer, group, pace);
-        self.deliveries.push(delivery.boxed());
+        self.events.push(delivery.map(Event::Delivered).boxed());
     }
 
     /// Makes the oldest group on its way give up, so that a newer one can go.
@@ -246,6 +250,7 @@ impl<'a, S: wt::Session> Feed<'a, S> {
         });
     }
 
+    /// Nothing is of use to a subscriber that is gone.
     fn leave(&mut self, outcome: Result<(), Error>) {
         self.pace.send_modify(|pace| pace.ended = true);
         self.ending = Some(outcome.and(Err(Error::Cancelled)));
@@ -254,19 +259,24 @@ impl<'a, S: wt::Session> Feed<'a, S> {
     /// The publisher is gone: another one is tried at once, and others after some time. What is
     /// said to be published may be gone as well, and the news of it under way.
     fn plan_move(&mut self, error: Error) {
-        if self.moves == 0 {
-            self.change_publisher(error);
-        } else if self.moves < MAX_MOVES {
-            let pause = MOVE_PAUSE * 2_u32.pow(self.moves - 1);
-            self.next_move = Some((Box::pin(sleep(pause)), error));
-        } else {
+        if self.moves == MAX_MOVES {
             self.ending = Some(Err(error));
+            return;
+        }
+        self.lost = Some(error);
+        if self.moves == 0 {
+            self.change_publisher();
+        } else {
+            let pause = MOVE_PAUSE * 2_u32.pow(self.moves - 1);
+            self.events.push(sleep(pause).map(|()| Event::Move).boxed());
         }
     }
 
     /// Goes on with another publisher of the same path, or ends.
-    fn change_publisher(&mut self, error: Error) {
-        self.next_move = None;
+    fn change_publisher(&mut self) {
+        let Some(error) = self.lost.take().filter(|_| self.ending.is_none()) else {
+            return;
+        };
         self.moves += 1;
         match self.source.track(&self.path, self.track.rest()) {
             Ok(track) => {
@@ -276,13 +286,4 @@ impl<'a, S: wt::Session> Feed<'a, S> {
             Err(_nobody) => self.ending = Some(Err(error)),
         }
     }
-}
-
-/// Waits until another publisher is to be tried, if one is. Cancel-safe.
-async fn wait_to_move(next: &mut Option<(Pin<Box<Sleep>>, Error)>) -> Error {
-    let Some((pause, error)) = next else {
-        return std::future::pending().await;
-    };
-    pause.await;
-    error.clone()
 }

@@ -1,8 +1,8 @@
 //! Serves SUBSCRIBE: from the request to the feed of groups.
 
-use std::pin::pin;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use moq_transfork::code::Code;
 use moq_transfork::message::Subscribe;
 use moq_transfork::path::Path;
@@ -42,7 +42,7 @@ pub(super) async fn serve<S: wt::Session>(
         max: subscribe.max,
     };
     let (updates, subscription) = watch::channel(asked.clone());
-    let mut left = pin!(follow(reader, updates));
+    let mut left = follow(reader, updates).boxed();
     let opened = tokio::select! {
         left = &mut left => left.and(Err(Error::Cancelled)),
         opened = open(&state, &source, &subscribe.path, asked) => opened,
