@@ -134,6 +134,14 @@ impl Peer {
         self.shared.tally.state.wait(unsubscribed).await;
     }
 
+    /// Waits until there is no subscription between the two ends. Cancel-safe.
+    pub async fn idle(&self) {
+        let idle = |state: &mut TallyState| {
+            (state.subscriptions == 0 && state.upstreams == 0).then_some(())
+        };
+        self.shared.tally.state.wait(idle).await;
+    }
+
     pub(crate) fn set_live(&self) {
         self.shared.tally.state.change(|state| state.live = true);
     }

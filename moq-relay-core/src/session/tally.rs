@@ -23,6 +23,8 @@ pub(crate) struct TallyState {
     pub(crate) followed: bool,
     /// Subscriptions of the peer that are being served.
     pub(crate) subscriptions: usize,
+    /// Subscriptions at the peer.
+    pub(crate) upstreams: usize,
 }
 
 /// Counts the peer as one who follows our announcements.
@@ -38,6 +40,14 @@ impl Tally {
             state.followed = true;
         });
         Following(self)
+    }
+
+    pub(crate) fn upstream_begins(&self) {
+        self.state.change(|state| state.upstreams += 1);
+    }
+
+    pub(crate) fn upstream_ends(&self) {
+        self.state.change(|state| state.upstreams -= 1);
     }
 
     pub(crate) fn subscribe(&self) -> Subscribed<'_> {

@@ -192,6 +192,7 @@ impl<S: wt::Session> Upstream<S> {
         let id = state.add_upstream(track.clone());
         state.context.stats.upstreams_total.add(1);
         state.context.stats.upstreams.add(1);
+        state.tally.upstream_begins();
         Self {
             state: state.clone(),
             id,
@@ -221,6 +222,7 @@ impl<S: wt::Session> Drop for Upstream<S> {
     fn drop(&mut self) {
         self.state.remove_upstream(self.id);
         self.state.context.stats.upstreams.subtract(1);
+        self.state.tally.upstream_ends();
     }
 }
 
