@@ -19,8 +19,8 @@ const CLOSING: Duration = Duration::from_secs(1);
 
 /// A session with a relay.
 ///
-/// Dropping it ends the session without a word; [`close`](Self::close) says why and waits until
-/// that is sent.
+/// Dropping it closes the session, which reaches the relay only if the runtime goes on for a moment;
+/// [`close`](Self::close) waits for that.
 pub struct Client {
     peer: Peer,
     /// Runs the session; what it ends with is why the session ended.
@@ -139,5 +139,12 @@ impl Client {
         if timeout(CLOSING, gone).await.is_err() {
             tracing::debug!("the session did not close in time");
         }
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        // Code 0 is "cancelled". After `close` this does nothing.
+        self.session.close(0, b"");
     }
 }
