@@ -78,7 +78,7 @@ impl DialError {
     pub fn advice(&self) -> Option<&'static str> {
         match self {
             Self::Fingerprint { .. } => Some(
-                "is the relay's HTTP side on? otherwise use https:// with --tls-root or --tls-fingerprint",
+                "does the relay serve HTTP? otherwise use https:// with --tls-root or --tls-fingerprint",
             ),
             Self::Resolve { .. } => {
                 Some("check the host name; with --bind, its address family must match")

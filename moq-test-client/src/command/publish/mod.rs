@@ -81,7 +81,8 @@ pub struct Args {
     duration: Option<Duration>,
 
     /// How long the track stays after its last frame.
-    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = units::parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "1s",
+          value_parser = units::parse_duration)]
     linger: Duration,
 
     /// The track's priority, 0 to 255: higher goes first.

@@ -165,7 +165,13 @@ async fn read(
         if let Event::TrackEnd(end) = event {
             return Ok(Stop::Track(end));
         }
-        written(progress.pause(|| tally.take(&mut context.output, event)))?;
+        // The line is taken away only for what may be written to the same terminal.
+        let told = if args.hash && matches!(event, Event::End { .. }) {
+            progress.pause(|| tally.take(&mut context.output, event))
+        } else {
+            tally.take(&mut context.output, event)
+        };
+        written(told)?;
         if args.groups.is_some_and(|wanted| tally.ended() >= wanted) {
             return Ok(Stop::Enough);
         }
