@@ -23,6 +23,27 @@
 //! [`Config::rate`] put a link between the ends, and [`Session::cut`] makes it fall silent. Such a
 //! link keeps exact time, and wakes its readers with the resolution of tokio's timers: what is due
 //! within the same millisecond arrives at its end, in order.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use moq_relay_core::memory::{Config, pair};
+//! use web_transport_trait::{RecvStream, SendStream, Session};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let delay = Duration::from_millis(20);
+//! let (client, server) = pair(Config { delay, ..Config::default() });
+//!
+//! let mut send = client.open_uni().await?;
+//! send.write_all(b"hello").await?;
+//! send.finish()?;
+//!
+//! let mut recv = server.accept_uni().await?;
+//! assert_eq!(recv.read_all().await?, "hello");
+//! # Ok(())
+//! # }
+//! ```
 
 mod clock;
 mod error;
