@@ -5,7 +5,9 @@ mod delivery;
 mod feed;
 mod fetch;
 mod lane;
+mod pace;
 mod subscribe;
+mod teller;
 
 use std::sync::Arc;
 
