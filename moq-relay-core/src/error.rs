@@ -75,8 +75,7 @@ impl From<StreamError> for Error {
             StreamError::Truncated => Self::Truncated,
             StreamError::Trailing => Self::Protocol("data after the last message"),
             StreamError::UnexpectedStream(_) => Self::UnexpectedStream,
-            StreamError::Reset(code) => Self::Peer(code),
-            StreamError::Session { code, .. } => Self::Transport(format!("closed: {code}")),
+            StreamError::Reset(code) | StreamError::Session { code, .. } => Self::Peer(code),
             StreamError::Transport(reason) => Self::Transport(reason),
         }
     }
@@ -88,8 +87,6 @@ impl From<SetupError> for Error {
             SetupError::Version { .. } => Self::Version,
             SetupError::Refused(Code::UNAUTHORIZED) => Self::Unauthorized,
             SetupError::Refused(code) => Self::Peer(code),
-            // While nothing is agreed on yet, the peer's code says why.
-            SetupError::Stream(StreamError::Session { code, .. }) => Self::Peer(code),
             SetupError::Stream(error) => error.into(),
         }
     }

@@ -85,8 +85,10 @@ impl Relay {
         session: S,
         options: ServeOptions,
     ) -> Result<(), Error> {
+        let late = self.shared.context.draining.is_cancelled();
         match self.accept(session, options).await {
             Ok(visit) => visit.run().await,
+            Err(Error::Shutdown) if !late => Ok(()),
             Err(error) => Err(error),
         }
     }

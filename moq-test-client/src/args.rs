@@ -23,8 +23,8 @@ Examples:
     moq-test-client --relay https://localhost:4443 --tls-disable-verify
     moq-test-client -r http://localhost:4443 -t late-subscriber
   Publish a clock and watch it, here in the dialect of the published crates 0.8:
-    moq-test-client -r moqf://127.0.0.1:4443 --tls-root cert.pem --dialect fork02 publish --clock
-    moq-test-client -r moqf://127.0.0.1:4443 --tls-root cert.pem --dialect fork02 subscribe --print clock
+    moq-test-client --dialect fork02 -r moqf://127.0.0.1:4443 --tls-root cert.pem publish
+    moq-test-client --dialect fork02 -r http://127.0.0.1:4443 subscribe --print clock
   Verify ten seconds of a generated load:
     moq-test-client publish --load --path demo/load --fps 60 --frame-size 4K
     moq-test-client subscribe --path demo/load --check --duration 10s
@@ -53,6 +53,7 @@ pub struct Args {
     #[arg(
         long,
         global = true,
+        help_heading = "Output",
         value_enum,
         default_value_t,
         value_name = "FORMAT"
@@ -60,16 +61,23 @@ pub struct Args {
     pub format: Format,
 
     /// Log what happens on stderr. RUST_LOG says it in more detail.
-    #[arg(short, long, global = true, env = "VERBOSE", action = ArgAction::SetTrue,
+    #[arg(short, long, global = true, help_heading = "Output", env = "VERBOSE",
+          action = ArgAction::SetTrue,
           value_parser = FalseyValueParser::new())]
     pub verbose: bool,
 
     /// Run this conformance test only.
-    #[arg(short, long, env = "TESTCASE", value_name = "NAME")]
+    #[arg(
+        short,
+        long,
+        env = "TESTCASE",
+        help_heading = "Conformance tests",
+        value_name = "NAME"
+    )]
     pub test: Option<String>,
 
     /// List the names of the conformance tests, one a line.
-    #[arg(short, long)]
+    #[arg(short, long, help_heading = "Conformance tests")]
     pub list: bool,
 
     /// What to do instead of conformance tests.
@@ -97,36 +105,45 @@ pub enum Command {
 pub struct RelayArgs {
     /// The relay: https:// is WebTransport, moqf:// raw QUIC, and http:// WebTransport after
     /// fetching the certificate's hash from http://HOST:PORT/fingerprint.
-    #[arg(short, long, global = true, env = "RELAY_URL", value_name = "URL",
+    #[arg(short, long, global = true, help_heading = "Relay", env = "RELAY_URL", value_name = "URL",
           default_value = DEFAULT_RELAY, value_parser = parse_relay)]
     pub relay: RelayUrl,
 
     /// The protocol to speak: the draft's, or that of the published crates 0.8 (fork02), 0.9 to
     /// 0.11 (fork04) or 0.12 (fork04s).
-    #[arg(long, global = true, value_name = "DIALECT", default_value = "draft03",
+    #[arg(long, global = true, help_heading = "Relay", value_name = "DIALECT",
+          default_value = "draft03",
           value_parser = PossibleValuesParser::new(["draft03", "fork02", "fork04", "fork04s"])
               .try_map(|name| name.parse::<Dialect>()))]
     pub dialect: Dialect,
 
     /// Trust this root certificate instead of the system's (PEM file; may be repeated).
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, help_heading = "Relay", value_name = "FILE")]
     pub tls_root: Vec<PathBuf>,
 
     /// Trust the certificate with this SHA-256 hash and no other (64 hex digits; may be repeated).
-    #[arg(long, global = true, value_name = "HEX", conflicts_with = "tls_root")]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Relay",
+        value_name = "HEX",
+        conflicts_with = "tls_root"
+    )]
     pub tls_fingerprint: Vec<Fingerprint>,
 
     /// Trust any certificate. For tests on your own machine.
-    #[arg(long, global = true, env = "TLS_DISABLE_VERIFY", action = ArgAction::SetTrue,
+    #[arg(long, global = true, help_heading = "Relay", env = "TLS_DISABLE_VERIFY",
+          action = ArgAction::SetTrue,
           value_parser = FalseyValueParser::new())]
     pub tls_disable_verify: bool,
 
     /// The local UDP socket, such as 127.0.0.1:0 [default: any port of the relay's address family].
-    #[arg(long, global = true, value_name = "ADDR")]
+    #[arg(long, global = true, help_heading = "Relay", value_name = "ADDR")]
     pub bind: Option<SocketAddr>,
 
     /// How long to wait for the session, or for an answer: 500ms, 10s, 2m.
-    #[arg(long, global = true, value_name = "DURATION", default_value = "10s",
+    #[arg(long, global = true, help_heading = "Relay", value_name = "DURATION",
+          default_value = "10s",
           value_parser = units::parse_duration)]
     pub timeout: Duration,
 }

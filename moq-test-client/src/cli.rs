@@ -1,15 +1,16 @@
 //! Runs what the command line asks for.
 
-use std::io::{self, Write};
+use std::io;
 
+use moq_relay_core::error::Error;
+use moq_transfork::code::Code;
 use tokio_util::sync::CancellationToken;
 
 use crate::args::{Args, Command};
 use crate::command::{Context, Outcome, announced, fetch, info, publish, subscribe};
 use crate::conformance;
 use crate::connect::ConnectError;
-use crate::dial::DialError;
-use crate::output::Output;
+use crate::output::{Output, complain};
 
 /// Runs the program until it is done or `stop` is cancelled, and returns its exit code.
 ///
@@ -26,7 +27,10 @@ pub async fn run(args: &Args, stop: CancellationToken) -> u8 {
         // `moq-test-client ... | head` is not a failure.
         Err(error) if is_broken_pipe(&error) => Outcome::Done.code(),
         Err(error) => {
-            complain(&error);
+            match advice(&error) {
+                Some(advice) => complain(&format!("{}\n  try: {advice}", describe(&error))),
+                None => complain(&describe(&error)),
+            }
             Outcome::Failed.code()
         }
     }
@@ -44,14 +48,17 @@ async fn dispatch(args: &Args, context: &mut Context) -> anyhow::Result<Outcome>
     }
 }
 
-fn complain(error: &anyhow::Error) {
-    let mut text = format!("error: {error:#}\n");
-    if let Some(advice) = advice(error) {
-        text.push_str(&format!("  try: {advice}\n"));
+/// Joins the causes of an error; one that its effect quotes already is left out.
+fn describe(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.ends_with(&cause) {
+            text = format!("{text}: {cause}");
+        }
     }
-    if io::stderr().write_all(text.as_bytes()).is_err() {
-        tracing::debug!("nobody reads stderr");
-    }
+    text
 }
 
 fn advice(error: &anyhow::Error) -> Option<&'static str> {
@@ -59,11 +66,10 @@ fn advice(error: &anyhow::Error) -> Option<&'static str> {
         let connect = cause
             .downcast_ref::<ConnectError>()
             .and_then(ConnectError::advice);
-        connect.or_else(|| {
-            cause
-                .downcast_ref::<DialError>()
-                .and_then(DialError::advice)
-        })
+        let track = cause
+            .downcast_ref::<Error>()
+            .filter(|error| error.code() == Code::NOT_FOUND);
+        connect.or(track.map(|_| "is the track published? `announced` lists those that are"))
     })
 }
 
@@ -73,4 +79,29 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
             .downcast_ref::<io::Error>()
             .is_some_and(|io| io.kind() == io::ErrorKind::BrokenPipe)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+
+    use super::*;
+
+    #[test]
+    fn an_error_is_described_once_from_effect_to_cause() {
+        let cause = io::Error::new(io::ErrorKind::ConnectionRefused, "refused");
+        let quoting = anyhow::Error::new(cause).context("cannot fetch x: refused");
+        assert_eq!(describe(&quoting), "cannot fetch x: refused");
+        let plain = Err::<(), _>(Error::NotFound)
+            .context("cannot read demo")
+            .unwrap_err();
+        assert_eq!(describe(&plain), "cannot read demo: not found");
+    }
+
+    #[test]
+    fn a_missing_track_comes_with_advice() {
+        let error = anyhow::Error::new(Error::Peer(Code::NOT_FOUND)).context("cannot read demo");
+        assert!(advice(&error).is_some_and(|advice| advice.contains("announced")));
+        assert_eq!(advice(&anyhow::Error::new(Error::Cancelled)), None);
+    }
 }

@@ -7,20 +7,22 @@ use std::time::Duration;
 use moq_relay_core::error::Error;
 use moq_relay_core::session::{self, ClientConfig, Peer};
 use moq_relay_core::source::Source;
-use moq_transfork::code::Code;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use web_transport_quinn::Session;
 
 use crate::dial::{self, DialError, DialOptions, Dialed};
 
+/// What a session is closed with that nobody is to blame for: `Code::CANCEL`.
+const CANCEL: u32 = 0;
+
 /// How long the last packets of a closing session may take.
 const CLOSING: Duration = Duration::from_secs(1);
 
 /// A session with a relay.
 ///
-/// Dropping it ends the session without a word; [`close`](Self::close) says why and waits until
-/// that is sent.
+/// Dropping it closes the session, which reaches the relay only if the runtime goes on for a
+/// moment; [`close`](Self::close) waits for that.
 pub struct Client {
     peer: Peer,
     /// Runs the session; what it ends with is why the session ended.
@@ -130,8 +132,10 @@ impl Client {
 
     /// Ends the session, telling the relay `reason`, and waits a moment until that is sent.
     pub async fn close(mut self, reason: &str) {
+        self.session.close(CANCEL, reason.as_bytes());
         let gone = async {
-            self.peer.close(Code::CANCEL, reason).await;
+            // The driver stays until the relay has read this: its end would reset the session
+            // stream, and the relay might see that first.
             self.session.closed().await;
             self.driver.shutdown().await;
             self.endpoint.wait_idle().await;
@@ -139,5 +143,12 @@ impl Client {
         if timeout(CLOSING, gone).await.is_err() {
             tracing::debug!("the session did not close in time");
         }
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        // After `close` this does nothing.
+        self.session.close(CANCEL, b"");
     }
 }

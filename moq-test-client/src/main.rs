@@ -2,12 +2,14 @@
 
 use std::io;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use moq_test_client::args::Args;
 use moq_test_client::cli;
 use tokio::runtime::Runtime;
 use tokio::signal;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
@@ -26,7 +28,7 @@ fn main() -> anyhow::Result<ExitCode> {
         // The work now ends cleanly, unless the user has no patience.
         tokio::select! {
             code = work => code,
-            () = interrupted() => 130,
+            () = interrupted_again() => 130,
         }
     });
     // A read of stdin that is still waiting must not hold the program up.
@@ -46,6 +48,12 @@ fn start_logging(args: &Args) {
         .with_env_filter(filter)
         .with_writer(io::stderr)
         .init();
+}
+
+/// Waits for a second signal; timeout(1) sends its one twice.
+async fn interrupted_again() {
+    sleep(Duration::from_secs(1)).await;
+    interrupted().await;
 }
 
 /// Waits for Ctrl-C or SIGTERM.

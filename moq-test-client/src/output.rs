@@ -135,6 +135,13 @@ pub enum Results {
     Few,
 }
 
+/// Says on stderr what went wrong.
+pub fn complain(text: &str) {
+    if writeln!(io::stderr(), "error: {text}").is_err() {
+        tracing::debug!("nobody reads stderr");
+    }
+}
+
 /// Makes what a peer sent fit for one line on a terminal: control characters escaped, the length
 /// cut at `max` characters.
 #[must_use]

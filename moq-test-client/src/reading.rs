@@ -1,14 +1,19 @@
-//! One track as a flow of events, its groups read side by side.
+//! One track as a flow of events, its groups read side by side or one after the other.
+
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use futures_util::FutureExt;
-use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use moq_relay_core::error::Error;
 use moq_relay_core::model::consumer::{TrackConsumer, TrackEvent};
 use moq_relay_core::model::group::GroupConsumer;
 use moq_relay_core::model::track::Gap;
+
+/// Groups that wait for one before them, with [`Order::BySequence`]. With more than that the one
+/// before them is passed over.
+const MAX_WAITING: usize = 1024;
 
 /// What happens on a track.
 #[derive(Debug)]
@@ -25,20 +30,25 @@ pub(crate) enum Event {
     TrackEnd(Result<(), Error>),
 }
 
-/// How many groups are read at a time.
+/// In which order groups are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
-    /// As many as come: frames of several groups alternate.
+    /// As they come, as many as come: frames of several groups alternate.
     Interleaved,
-    /// One to its end, then the next.
-    OneByOne,
+    /// One to its end, then the one that follows it, once that has come or is known not to.
+    BySequence,
 }
 
 /// Reads one track.
 pub(crate) struct Reading {
     track: TrackConsumer,
-    open: FuturesUnordered<BoxFuture<'static, Step>>,
     order: Order,
+    /// Groups that are being read.
+    open: FuturesUnordered<BoxFuture<'static, Step>>,
+    /// Groups that have come before their turn.
+    waiting: BTreeMap<u64, GroupConsumer>,
+    /// The group whose turn it is; `None` takes whichever comes first.
+    due: Option<u64>,
     end: Option<Result<(), Error>>,
 }
 
@@ -48,10 +58,14 @@ type Step = (GroupConsumer, Result<Option<Bytes>, Error>);
 impl Reading {
     /// Begins to read.
     pub(crate) fn new(track: TrackConsumer, order: Order) -> Self {
+        let due = track.subscription().min;
+        let (open, waiting) = (FuturesUnordered::new(), BTreeMap::new());
         Self {
             track,
-            open: FuturesUnordered::new(),
             order,
+            open,
+            waiting,
+            due,
             end: None,
         }
     }
@@ -60,27 +74,53 @@ impl Reading {
     /// for ever that.
     pub(crate) async fn next(&mut self) -> Event {
         loop {
+            if let Some(group) = self.take_due() {
+                let sequence = group.sequence();
+                self.due = sequence.checked_add(1);
+                self.open.push(advance(group).boxed());
+                return Event::Begin(sequence);
+            }
             if let Some(end) = &self.end
                 && self.open.is_empty()
             {
                 return Event::TrackEnd(end.clone());
             }
-            let room = self.order == Order::Interleaved || self.open.is_empty();
             tokio::select! {
                 Some((group, step)) = self.open.next(), if !self.open.is_empty() => {
                     return self.step(group, step);
                 }
-                event = self.track.next(), if room && self.end.is_none() => match event {
+                event = self.track.next(), if self.end.is_none() => match event {
                     Ok(Some(TrackEvent::Group(group))) => {
-                        let sequence = group.sequence();
-                        self.open.push(advance(group).boxed());
-                        return Event::Begin(sequence);
+                        self.waiting.insert(group.sequence(), group);
                     }
-                    Ok(Some(TrackEvent::Gap(gap))) => return Event::Gap(gap),
+                    Ok(Some(TrackEvent::Gap(gap))) => {
+                        if self.due.is_some_and(|due| gap.groups.contains(&due)) {
+                            self.due = gap.groups.end().checked_add(1);
+                        }
+                        return Event::Gap(gap);
+                    }
                     Ok(None) => self.end = Some(Ok(())),
                     Err(error) => self.end = Some(Err(error)),
                 },
             }
+        }
+    }
+
+    /// Takes the first group that waits, if it is its turn.
+    fn take_due(&mut self) -> Option<GroupConsumer> {
+        let first = *self.waiting.first_key_value()?.0;
+        let is_due = match self.order {
+            Order::Interleaved => true,
+            Order::BySequence => {
+                let nothing_before = self.due.is_none_or(|due| first <= due);
+                let no_more_patience = self.end.is_some() || self.waiting.len() > MAX_WAITING;
+                self.open.is_empty() && (nothing_before || no_more_patience)
+            }
+        };
+        if is_due {
+            self.waiting.remove(&first)
+        } else {
+            None
         }
     }
 
@@ -103,4 +143,92 @@ impl Reading {
 async fn advance(mut group: GroupConsumer) -> Step {
     let step = group.next_frame().await;
     (group, step)
+}
+
+#[cfg(test)]
+mod tests {
+    use moq_relay_core::model::subscription::Subscription;
+    use moq_relay_core::model::track::{TrackInfo, TrackProducer};
+    use moq_relay_core::source::Source;
+    use moq_relay_core::tracks::Tracks;
+    use moq_transfork::code::Code;
+
+    use super::*;
+
+    fn world(order: Order) -> (TrackProducer, Reading) {
+        let tracks = Tracks::default();
+        let track = tracks
+            .create("demo".parse().unwrap(), TrackInfo::default())
+            .unwrap();
+        let all = Subscription {
+            min: Some(0),
+            ..Subscription::default()
+        };
+        let consumer = tracks.track(&"demo".parse().unwrap(), all).unwrap();
+        (track, Reading::new(consumer, order))
+    }
+
+    fn publish(track: &TrackProducer, sequence: u64) {
+        let mut group = track.create_group(sequence).unwrap();
+        group.write_frame("frame").unwrap();
+        group.finish().unwrap();
+    }
+
+    /// The groups of the next `count` frames.
+    async fn frames(reading: &mut Reading, count: usize) -> Vec<u64> {
+        let mut groups = Vec::new();
+        while groups.len() < count {
+            if let Event::Frame { group, .. } = reading.next().await {
+                groups.push(group);
+            }
+        }
+        groups
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn groups_that_came_in_the_wrong_order_are_read_by_sequence() {
+        let (track, mut reading) = world(Order::BySequence);
+        publish(&track, 1);
+        publish(&track, 2);
+        let early = tokio::time::timeout(std::time::Duration::from_secs(1), reading.next()).await;
+        assert!(early.is_err(), "{early:?} before group 0");
+        publish(&track, 0);
+        assert_eq!(frames(&mut reading, 3).await, [0, 1, 2]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_group_that_will_not_come_is_not_waited_for() {
+        let (track, mut reading) = world(Order::BySequence);
+        publish(&track, 2);
+        track.skip(Gap {
+            groups: 0..=1,
+            code: Code::EXPIRED,
+        });
+        assert_eq!(frames(&mut reading, 1).await, [2]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn interleaved_groups_do_not_wait_for_each_other() {
+        let (track, mut reading) = world(Order::Interleaved);
+        let _open = track.create_group(0).unwrap();
+        publish(&track, 1);
+        assert_eq!(frames(&mut reading, 1).await, [1]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_end_comes_after_all_groups_and_stays() {
+        let (track, mut reading) = world(Order::BySequence);
+        publish(&track, 0);
+        track.finish();
+        assert_eq!(frames(&mut reading, 1).await, [0]);
+        assert!(matches!(
+            reading.next().await,
+            Event::End {
+                group: 0,
+                end: Ok(())
+            }
+        ));
+        assert!(matches!(reading.next().await, Event::TrackEnd(Ok(()))));
+        assert!(matches!(reading.next().await, Event::TrackEnd(Ok(()))));
+    }
 }

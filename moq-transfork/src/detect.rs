@@ -133,7 +133,8 @@ type Halves<S> = (
 );
 
 async fn fill<R: wt::RecvStream>(reader: &mut Reader<R>, open: &mut bool) {
-    *open = reader.fill().await;
+    let room = MAX_PENDING_BYTES.saturating_sub(reader.buffered().len());
+    *open = reader.fill(room).await;
 }
 
 /// The peer's dialect, and all streams that were opened meanwhile. Nothing of them is lost.

@@ -70,7 +70,7 @@ impl Filter {
     ///
     /// # Errors
     ///
-    /// [`EncodeError::Text`] if a prefix has to be one string and cannot be.
+    /// [`PathError::Text`] if a prefix has to be one string and cannot be.
     pub fn in_dialect(&self, dialect: Dialect) -> Result<Filter, EncodeError> {
         match self {
             Filter::Prefix(prefix) if dialect.has_text_paths() && !prefix.is_empty() => {

@@ -10,6 +10,21 @@
 //! [`stream::Request`] for what a peer asks, [`stream::subscribe`] and its siblings for what we ask,
 //! and [`stream::GroupReader`] and [`stream::GroupWriter`] for the data.
 //!
+//! ```
+//! use moq_transfork::{Dialect, Filter, setup, stream, wt};
+//!
+//! /// Prints what a peer publishes, as it comes and goes.
+//! async fn list<S: wt::Session>(session: &S) -> Result<(), Box<dyn std::error::Error>> {
+//!     let established = setup::connect(session, &[Dialect::Draft03, Dialect::Fork04]).await?;
+//!     let dialect = established.dialect;
+//!     let (_request, mut tracks) = stream::announce(session, dialect, Filter::any()).await?;
+//!     while let Some(announce) = tracks.next().await? {
+//!         println!("{announce:?}");
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//!
 //! # Hostile input
 //!
 //! Decoding never panics and never allocates more than the bytes that have arrived justify. Every

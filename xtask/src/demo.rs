@@ -64,7 +64,11 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         () = trio.first_end() => {}
     }
     let gone = trio.gone();
-    let arrived = trio.stop().await?;
+    let arrived = tokio::select! {
+        biased;
+        stopped = interrupted() => return stopped.map(|()| ExitCode::from(INTERRUPTED)),
+        arrived = trio.stop() => arrived?,
+    };
     if !gone.is_empty() {
         bail!("ended by itself: {}", gone.join(", "));
     }

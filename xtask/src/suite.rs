@@ -1,5 +1,6 @@
 //! Every test there is, by one command.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use crate::cargo::{cargo, has, root, succeed};
@@ -52,13 +53,11 @@ pub(crate) async fn documentation() -> anyhow::Result<()> {
 
 /// Runs the crate outside the workspace that links the published peers.
 pub(crate) async fn compat() -> anyhow::Result<()> {
+    succeed(cargo(["test", "--locked"]).args(outside())).await
+}
+
+/// The arguments that make cargo work on the crate outside the workspace.
+pub(crate) fn outside() -> [OsString; 2] {
     let manifest = root().join("compat").join("Cargo.toml");
-    let manifest = manifest.as_os_str();
-    succeed(cargo([
-        "test".as_ref(),
-        "--locked".as_ref(),
-        "--manifest-path".as_ref(),
-        manifest,
-    ]))
-    .await
+    ["--manifest-path".into(), manifest.into_os_string()]
 }

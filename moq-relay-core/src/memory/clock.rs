@@ -1,11 +1,9 @@
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
-
-use super::shared::{Shared, lock};
 
 /// The task that wakes up when something in flight is due.
 ///
@@ -18,35 +16,44 @@ pub(super) struct Clock {
     alarm: Arc<Notify>,
 }
 
+/// What there is to do after everything that was due has been delivered.
+pub(super) enum Next {
+    /// Come back at this time.
+    At(Instant),
+    /// Wait for the alarm.
+    Unknown,
+    /// The pair is gone.
+    Never,
+}
+
 impl Clock {
     /// Tells the task to look again, and starts it if there is a runtime to run it.
-    pub(super) fn ring(&self, shared: Weak<Shared>) {
+    ///
+    /// A tick delivers what is due; it must not keep the clock alive.
+    pub(super) fn ring(&self, tick: impl Fn() -> Next + Send + 'static) {
         self.alarm.notify_one();
         let Ok(runtime) = Handle::try_current() else {
             return;
         };
-        let mut task = lock(&self.task);
+        let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
         // Its runtime may have gone.
         while task.try_join_next().is_some() {}
         if task.is_empty() {
-            task.spawn_on(run(shared, self.alarm.clone()), &runtime);
+            task.spawn_on(run(tick, self.alarm.clone()), &runtime);
         }
     }
 }
 
-async fn run(shared: Weak<Shared>, alarm: Arc<Notify>) {
-    while let Some(next) = shared.upgrade().map(|shared| shared.tick()) {
-        tokio::select! {
-            biased;
-            () = alarm.notified() => {}
-            () = until(next) => {}
+async fn run(tick: impl Fn() -> Next, alarm: Arc<Notify>) {
+    loop {
+        match tick() {
+            Next::At(at) => tokio::select! {
+                biased;
+                () = alarm.notified() => {}
+                () = sleep_until(at) => {}
+            },
+            Next::Unknown => alarm.notified().await,
+            Next::Never => return,
         }
-    }
-}
-
-async fn until(next: Option<Instant>) {
-    match next {
-        Some(next) => sleep_until(next).await,
-        None => std::future::pending().await,
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::flow::FlowId;
+use crate::memory::flow::FlowId;
 
 /// What travels from one end to the other.
 #[derive(Debug)]

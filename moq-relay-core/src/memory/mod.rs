@@ -23,8 +23,30 @@
 //! [`Config::rate`] put a link between the ends, and [`Session::cut`] makes it fall silent. Such a
 //! link keeps exact time, and wakes its readers with the resolution of tokio's timers: what is due
 //! within the same millisecond arrives at its end, in order.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use moq_relay_core::memory::{Config, pair};
+//! use web_transport_trait::{RecvStream, SendStream, Session};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let delay = Duration::from_millis(20);
+//! let (client, server) = pair(Config { delay, ..Config::default() });
+//!
+//! let mut send = client.open_uni().await?;
+//! send.write_all(b"hello").await?;
+//! send.finish()?;
+//!
+//! let mut recv = server.accept_uni().await?;
+//! assert_eq!(recv.read_all().await?, "hello");
+//! # Ok(())
+//! # }
+//! ```
 
 mod clock;
+mod config;
 mod error;
 mod flow;
 mod link;
@@ -40,61 +62,13 @@ mod stream;
 mod tests;
 
 use std::sync::Arc;
-use std::time::Duration;
 
+pub use config::Config;
 pub use error::Error;
 pub use session::{Session, SessionStats};
 pub use stream::{RecvStream, SendStream};
 
-use shared::Shared;
-
-/// The properties of a [`pair`]; both ends and both directions get the same.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// Unidirectional streams an end may have open at a time, as granted by the peer.
-    ///
-    /// Default 100, which is also what quinn grants.
-    pub max_uni_streams: usize,
-    /// Bidirectional streams an end may have open at a time, as granted by the peer.
-    ///
-    /// Default 100, which is also what quinn grants.
-    pub max_bi_streams: usize,
-    /// Bytes a stream accepts before the peer has read them. At least 1.
-    ///
-    /// Default 1.25 MB, quinn's stream receive window.
-    pub stream_window: usize,
-    /// Bytes an end accepts over all its streams before the peer has read them. At least 1.
-    ///
-    /// Default 10 MB, quinn's send window.
-    pub session_window: usize,
-    /// Time anything takes from one end to the other. Default zero.
-    pub delay: Duration,
-    /// Bytes per second that fit in each direction, at least 1; `None` is without limit.
-    ///
-    /// Only the payload of streams counts. Default `None`.
-    pub rate: Option<u64>,
-    /// Time after which both ends fail once the link was [cut](Session::cut); `None` is never.
-    ///
-    /// A link that was not cut counts as kept alive. Default `None`.
-    pub idle: Option<Duration>,
-    /// What `protocol()` answers at both ends, as if negotiated. Default `None`.
-    pub protocol: Option<String>,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            max_uni_streams: 100,
-            max_bi_streams: 100,
-            stream_window: 1_250_000,
-            session_window: 10_000_000,
-            delay: Duration::ZERO,
-            rate: None,
-            idle: None,
-            protocol: None,
-        }
-    }
-}
+use crate::memory::shared::Shared;
 
 /// Makes the two ends of a session.
 ///
@@ -103,6 +77,5 @@ impl Default for Config {
 /// enabled. The pair owns the task, and it ends with the last handle. Without a runtime around it
 /// what is in flight arrives with the next call after it was due.
 pub fn pair(config: Config) -> (Session, Session) {
-    let shared = Arc::new(Shared::new(config));
-    Session::pair(shared)
+    Session::pair(Arc::new(Shared::new(config)))
 }

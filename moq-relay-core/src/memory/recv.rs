@@ -4,10 +4,10 @@ use std::task::{Poll, Waker};
 
 use bytes::Bytes;
 
-use super::Error;
-use super::flow::{Duplex, FlowId, Kind, RecvEnd, RecvPhase};
-use super::link::Event;
-use super::state::State;
+use crate::memory::error::Error;
+use crate::memory::flow::{Duplex, FlowId, Kind, RecvEnd, RecvPhase};
+use crate::memory::link::Event;
+use crate::memory::state::State;
 
 impl State {
     /// Reads the next slice of at most so many bytes, `None` at the end.

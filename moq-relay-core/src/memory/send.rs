@@ -5,10 +5,10 @@ use std::task::{Poll, Waker};
 
 use bytes::Bytes;
 
-use super::Error;
-use super::flow::{FlowId, SendPhase, Side};
-use super::link::Event;
-use super::state::State;
+use crate::memory::error::Error;
+use crate::memory::flow::{FlowId, SendPhase, Side};
+use crate::memory::link::Event;
+use crate::memory::state::State;
 
 impl State {
     /// Writes what `take` cuts off when told how many bytes there is room for.

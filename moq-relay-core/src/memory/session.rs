@@ -5,11 +5,11 @@ use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
 use web_transport_trait::{self as wt, Session as _};
 
-use super::Error;
-use super::flow::{Duplex, Kind, Side};
-use super::shared::{Handle, Shared};
-use super::state::State;
-use super::stream::{RecvStream, SendStream};
+use crate::memory::error::Error;
+use crate::memory::flow::{Duplex, Kind, Side};
+use crate::memory::shared::{Handle, Shared};
+use crate::memory::state::State;
+use crate::memory::stream::{RecvStream, SendStream};
 
 /// One end of an in-memory session. Clones are handles to the same end.
 ///

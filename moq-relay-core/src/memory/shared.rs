@@ -3,11 +3,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
-use super::Config;
-use super::clock::Clock;
-use super::flow::Side;
-use super::signals::Signals;
-use super::state::State;
+use crate::memory::clock::{Clock, Next};
+use crate::memory::config::Config;
+use crate::memory::flow::Side;
+use crate::memory::signals::Signals;
+use crate::memory::state::State;
 
 /// What the handles of both ends share.
 pub(super) struct Shared {
@@ -27,16 +27,10 @@ impl Shared {
         }
     }
 
-    /// Delivers what is due and returns when to come back.
-    pub(super) fn tick(self: &Arc<Self>) -> Option<Instant> {
-        self.with(|_| ());
-        lock(&self.state).alarm()
-    }
-
     /// Runs one operation at the present time, with all that is due delivered before and after.
     fn with<T>(self: &Arc<Self>, operation: impl FnOnce(&mut State) -> T) -> T {
         let now = Instant::now();
-        let mut state = lock(&self.state);
+        let mut state = self.lock();
         state.advance(now);
         let output = operation(&mut state);
         state.advance(now);
@@ -45,16 +39,24 @@ impl Shared {
         drop(state);
         effects.fire(&self.signals);
         if sooner {
-            self.clock.ring(Arc::downgrade(self));
+            let shared = Arc::downgrade(self);
+            self.clock
+                .ring(move || shared.upgrade().map_or(Next::Never, |shared| shared.tick()));
         }
         output
     }
-}
 
-/// Locks, and goes on with the state as it is after a panic elsewhere: a test that failed already
-/// should not fail again while its handles are dropped.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Delivers what is due and tells the clock when to come back.
+    fn tick(self: &Arc<Self>) -> Next {
+        self.with(|_| ());
+        self.lock().alarm().map_or(Next::Unknown, Next::At)
+    }
+
+    /// Locks, and goes on with the state as it is after a panic elsewhere: a test that failed
+    /// already should not fail again while its handles are dropped.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// An end's hold on the session, which closes with the last of them.

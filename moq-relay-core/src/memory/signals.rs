@@ -4,8 +4,8 @@ use std::task::Waker;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use super::Config;
-use super::flow::{Kind, Side};
+use crate::memory::config::Config;
+use crate::memory::flow::{Kind, Side};
 
 /// What the futures of one end wait for besides its streams.
 pub(super) struct Signals {

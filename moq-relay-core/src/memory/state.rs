@@ -5,10 +5,11 @@ use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
-use super::flow::{Duplex, Flow, FlowId, Side};
-use super::link::{Event, Link};
-use super::signals::Effects;
-use super::{Config, Error};
+use crate::memory::config::Config;
+use crate::memory::error::Error;
+use crate::memory::flow::{Duplex, Flow, FlowId, Side};
+use crate::memory::link::{Event, Link};
+use crate::memory::signals::Effects;
 
 /// Both ends and the links between them, as a state machine without a clock of its own.
 ///

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use web_transport_trait as wt;
 
-use super::Error;
-use super::flow::FlowId;
-use super::shared::Handle;
+use crate::memory::error::Error;
+use crate::memory::flow::FlowId;
+use crate::memory::shared::Handle;
 
 /// The writing side of a stream. Dropping it is a clean end unless it was reset or stopped.
 #[derive(Debug)]

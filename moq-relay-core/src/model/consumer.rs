@@ -13,7 +13,7 @@ use crate::model::cursor::Cursor;
 use crate::model::group::{GroupConsumer, GroupShared};
 use crate::model::info::{Gap, TrackInfo};
 use crate::model::state::{TrackShared, TrackState};
-use crate::model::subscription::{Subscription, effective_order};
+use crate::model::subscription::{Subscription, effective_expires, effective_order};
 
 /// How far a publisher may be behind another one of the same path for readers to move to it.
 /// Publishers that send the same content differ by a group or two.
@@ -130,7 +130,7 @@ impl TrackConsumer {
     /// The error that the track was ended with, after its whole groups.
     pub async fn next(&mut self) -> Result<Option<TrackEvent>, Error> {
         loop {
-            match self.ready().await? {
+            match self.ready(None).await? {
                 Ready::Gap(gap) => return Ok(Some(TrackEvent::Gap(gap))),
                 Ready::End => return Ok(None),
                 Ready::Group => {
@@ -173,13 +173,14 @@ impl TrackConsumer {
         &self.subscription
     }
 
-    /// Waits until there is something to take or tell. Cancel-safe.
-    pub(crate) async fn ready(&mut self) -> Result<Ready, Error> {
+    /// Waits until there is something to take or tell. Groups up to `above`, and what is told after
+    /// them, have to wait. Cancel-safe.
+    pub(crate) async fn ready(&mut self, above: Option<u64>) -> Result<Ready, Error> {
         let track = self.track.clone();
         loop {
             // Made before the look: a change between the two is not missed.
             let rung = track.state.rung();
-            let step = self.look(&track.state.lock(), Instant::now());
+            let step = self.look(&track.state.lock(), above, Instant::now());
             match step {
                 Step::Ready(ready) => return ready,
                 Step::Wait(None) => rung.await,
@@ -200,22 +201,31 @@ impl TrackConsumer {
         Some(GroupConsumer::new(group))
     }
 
-    /// What is asked of another publisher, in order to go on there.
+    /// True if a group above this one could be taken.
+    pub(crate) fn waits_above(&self, sequence: u64) -> bool {
+        self.candidate(&self.track.state.lock())
+            .is_some_and(|candidate| candidate > sequence)
+    }
+
+    /// What the publisher says of the track, if it has.
+    pub(crate) fn known_info(&self) -> Option<TrackInfo> {
+        self.track.state.lock().info.clone()
+    }
+
+    /// What is still to come of what was asked for, to ask another publisher of the same path.
     pub(crate) fn rest(&self) -> Subscription {
+        let cursor = self.came_with.as_ref().unwrap_or(&self.cursor);
         let mut rest = self.subscription.clone();
-        let place = self.came_with.as_ref().unwrap_or(&self.cursor);
-        if let Some(seen) = place.highest() {
-            rest.min = Some(seen + 1);
-        }
+        rest.min = cursor.first_missing().or(rest.min);
         rest
     }
 
     /// Goes on in another publisher's track of the same path, from the place this one has come to.
     pub(crate) fn move_to(&mut self, mut track: Self) {
         track.owed = std::mem::take(&mut self.owed);
-        // A reader that moves on before it has settled in keeps the place it came with.
-        let place = self.came_with.take();
-        track.came_with = Some(place.unwrap_or_else(|| std::mem::take(&mut self.cursor)));
+        let cursor = std::mem::take(&mut self.cursor);
+        // A track that was lost before it began has left no place of its own.
+        track.came_with = Some(self.came_with.take().unwrap_or(cursor));
         *self = track;
     }
 
@@ -239,8 +249,10 @@ impl TrackConsumer {
         }
         if place.start().is_some() {
             self.cursor = place;
-            let first = self.subscription.min.unwrap_or(latest);
-            self.give_up_before(state, first.min(latest));
+            // With a first group in the subscription the publisher tells itself what it lacks.
+            if self.subscription.min.is_none() {
+                self.give_up_before(state, latest);
+            }
         }
         Ok(())
     }
@@ -270,7 +282,7 @@ impl TrackConsumer {
         }
     }
 
-    fn look(&mut self, state: &TrackState, now: Instant) -> Step {
+    fn look(&mut self, state: &TrackState, above: Option<u64>, now: Instant) -> Step {
         if let Some(gap) = self.owed.pop_front() {
             return Step::Ready(Ok(Ready::Gap(gap)));
         }
@@ -295,10 +307,11 @@ impl TrackConsumer {
             }
         }
         if let Some(sequence) = self.candidate(state) {
-            return Step::Ready(Ok(match self.refusal(state, sequence, now) {
-                Some(code) => self.gap(sequence..=sequence, code),
-                None => Ready::Group,
-            }));
+            return match self.refusal(state, sequence, now) {
+                Some(code) => Step::Ready(Ok(self.gap(sequence..=sequence, code))),
+                None if above.is_some_and(|above| sequence <= above) => Step::Wait(None),
+                None => Step::Ready(Ok(Ready::Group)),
+            };
         }
         if self.cursor.is_complete() {
             return Step::Ready(Ok(Ready::End));
@@ -371,7 +384,8 @@ impl TrackConsumer {
         if let Some(failure) = group.failure() {
             return Some(failure.code());
         }
-        let expires = self.subscription.expires;
+        let own = state.info.as_ref().map(|info| info.expires);
+        let expires = effective_expires(self.subscription.expires, own.unwrap_or_default());
         let age = now.saturating_duration_since(group.finished_at()?);
         (!expires.is_zero() && age >= expires).then_some(Code::EXPIRED)
     }

@@ -18,6 +18,8 @@ const LAST: u64 = (1 << 62) - 1;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Cursor {
     start: Option<u64>,
+    /// The start is not before this one, once there is one.
+    floor: u64,
     last: Option<u64>,
     settled: RangeInclusiveSet<u64>,
 }
@@ -29,14 +31,13 @@ impl Cursor {
 
     /// Fixes the first group wanted.
     pub(super) fn begin(&mut self, start: u64) {
-        self.start = Some(start);
+        self.start = Some(start.max(self.floor));
     }
 
     /// Narrows the range wanted.
     pub(super) fn narrow(&mut self, min: Option<u64>, max: Option<u64>) {
-        if let (Some(start), Some(min)) = (self.start, min) {
-            self.start = Some(start.max(min));
-        }
+        self.floor = self.floor.max(min.unwrap_or_default());
+        self.start = self.start.map(|start| start.max(self.floor));
         self.last = max;
     }
 
@@ -68,6 +69,12 @@ impl Cursor {
         let runs: Vec<_> =
             wanted.map_or_else(Vec::new, |wanted| self.settled.gaps(&wanted).collect());
         runs.into_iter()
+    }
+
+    /// The first group that is wanted and not settled.
+    pub(super) fn first_missing(&self) -> Option<u64> {
+        let wanted = self.start?..=LAST;
+        self.settled.gaps(&wanted).next().map(|run| *run.start())
     }
 
     /// True once every group up to the last one wanted is settled.

@@ -178,6 +178,15 @@ impl GroupConsumer {
         self.group.state.wait(|_| self.finished_at()).await
     }
 
+    /// Waits until the group is cut short, or given up after it was finished, and returns why; for
+    /// ever if it stays whole. Cancel-safe.
+    pub async fn cut(&self) -> Error {
+        self.group
+            .state
+            .wait(|state| state.end.clone().and_then(Result::err))
+            .await
+    }
+
     /// Returns all bytes in wire form that follow the reader's place and lie in one piece, waiting
     /// for some if there are none; `None` at the end of a whole group. Cancel-safe.
     ///
@@ -270,12 +279,6 @@ impl GroupShared {
 
     pub(super) fn finished_at(&self) -> Option<Instant> {
         self.finished.get().copied()
-    }
-
-    /// Waits until the group is whole, or known never to be. Cancel-safe.
-    pub(super) async fn over(&self) {
-        let over = |state: &mut GroupState| state.end.is_some().then_some(());
-        self.state.wait(over).await;
     }
 
     /// Why the group will never be whole, if so.

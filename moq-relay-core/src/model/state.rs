@@ -9,6 +9,7 @@ use moq_transfork::path::Path;
 use rangemap::RangeInclusiveMap;
 use slab::Slab;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::error::Error;
 use crate::model::cache::Account;
@@ -47,6 +48,14 @@ pub(super) struct TrackState {
     pub(super) readers: Slab<Subscription>,
     /// True once the readers were told to read from another publisher.
     pub(super) superseded: bool,
+}
+
+/// Which groups are looked at for their age.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// The oldest, up to the first that stays; cheap enough for every new group.
+    Oldest,
+    All,
 }
 
 impl TrackShared {
@@ -93,6 +102,42 @@ impl TrackState {
                 .map(|(range, _)| range.clone())
         {
             self.gone.remove(oldest);
+        }
+    }
+
+    /// Gives up the groups that are older than the publisher allows, or than `max_age`, and forgets
+    /// those that were cut short. The newest stays as long as its publisher allows.
+    pub(super) fn expire(&mut self, now: Instant, max_age: Duration, extent: Extent) {
+        let expires = self.info.as_ref().map(|info| info.expires);
+        let expires = expires.filter(|expires| !expires.is_zero());
+        let mut gone = Vec::new();
+        for (sequence, group) in &self.groups {
+            let age = group
+                .finished_at()
+                .map(|at| now.saturating_duration_since(at));
+            let is_newest = self.newest == Some(*sequence);
+            let code = if age.is_some_and(|age| expires.is_some_and(|expires| age >= expires)) {
+                Some(Code::EXPIRED)
+            } else if is_newest {
+                None
+            } else if let Some(failure) = group.failure() {
+                Some(failure.code())
+            } else {
+                age.filter(|age| *age >= max_age).map(|_| Code::EVICTED)
+            };
+            match code {
+                Some(code) => gone.push((*sequence, code)),
+                // Open groups tell nothing of those that follow.
+                None if age.is_some() && extent == Extent::Oldest => break,
+                None => {}
+            }
+        }
+        for (sequence, code) in gone {
+            self.groups.remove(&sequence);
+            self.forget(Gap {
+                groups: sequence..=sequence,
+                code,
+            });
         }
     }
 

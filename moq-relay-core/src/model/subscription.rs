@@ -29,16 +29,6 @@ impl Subscription {
         self.max = narrower_max(self.max, update.max);
     }
 
-    /// True if every group that `other` wants is one that this wants.
-    pub(crate) fn covers(&self, other: &Self) -> bool {
-        let min = match (self.min, other.min) {
-            (None, None) => true,
-            (Some(mine), Some(theirs)) => mine <= theirs,
-            (None, Some(_)) | (Some(_), None) => false,
-        };
-        min && narrower_max(self.max, other.max) == other.max
-    }
-
     /// Returns what both want together: the highest priority, the widest range, the longest
     /// life; the publisher's own order where they differ.
     ///
@@ -70,12 +60,49 @@ impl Subscription {
     }
 }
 
+/// The groups that a SUBSCRIBE in force brings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Reach {
+    first: u64,
+    last: Option<u64>,
+}
+
+impl Reach {
+    /// What `subscription` brings from a publisher whose newest group was `latest` at the time.
+    pub(crate) fn new(subscription: &Subscription, latest: u64) -> Self {
+        Self {
+            first: subscription.min.unwrap_or(latest),
+            last: subscription.max,
+        }
+    }
+
+    /// True if every group that `demand` wants is one of these; `newest` is the newest group now.
+    pub(crate) fn covers(&self, demand: &Subscription, newest: Option<u64>) -> bool {
+        let first = demand.min.or(newest).unwrap_or_default();
+        let last = match (self.last, demand.max) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(last), Some(max)) => max <= last,
+        };
+        self.first <= first && last
+    }
+}
+
 /// The order in force: the one asked for, or else the publisher's own.
 pub(crate) fn effective_order(asked: GroupOrder, own: GroupOrder) -> GroupOrder {
     if asked == GroupOrder::Default {
         own
     } else {
         asked
+    }
+}
+
+/// How long a finished group is of use: the lesser of both times, where zero means for ever.
+pub(crate) fn effective_expires(asked: Duration, own: Duration) -> Duration {
+    if asked.is_zero() || own.is_zero() {
+        asked.max(own)
+    } else {
+        asked.min(own)
     }
 }
 
@@ -118,7 +145,28 @@ mod tests {
         ];
         let union = union(all.iter(), Some(20)).expect("there are members");
         assert_eq!(union, range(Some(2), None));
-        assert!(all.iter().all(|one| union.covers(one)));
+        let reach = Reach::new(&union, 20);
+        assert!(all.iter().all(|one| reach.covers(one, Some(20))));
+    }
+
+    #[test]
+    fn a_subscription_to_the_latest_group_reaches_whoever_comes_later() {
+        let latest = Reach::new(&range(None, None), 20);
+        assert!(latest.covers(&range(None, None), Some(25)));
+        assert!(latest.covers(&range(Some(20), None), Some(25)));
+        assert!(latest.covers(&range(Some(30), Some(40)), Some(25)));
+        assert!(!latest.covers(&range(Some(19), None), Some(25)));
+    }
+
+    #[test]
+    fn a_subscription_to_some_groups_reaches_no_others() {
+        let some = Reach::new(&range(Some(10), Some(30)), 5);
+        assert!(some.covers(&range(Some(10), Some(30)), Some(5)));
+        assert!(some.covers(&range(None, Some(12)), Some(10)));
+        assert!(!some.covers(&range(None, Some(12)), Some(9)));
+        assert!(!some.covers(&range(None, Some(12)), None));
+        assert!(!some.covers(&range(Some(10), Some(31)), Some(5)));
+        assert!(!some.covers(&range(Some(10), None), Some(5)));
     }
 
     #[test]
@@ -146,6 +194,15 @@ mod tests {
         assert_eq!(union.priority, Priority::new(200));
         assert_eq!(union.order, GroupOrder::Default);
         assert_eq!(union.expires, Duration::from_millis(900));
+    }
+
+    #[test]
+    fn the_shorter_life_counts_and_zero_is_no_limit() {
+        let ms = Duration::from_millis;
+        assert_eq!(effective_expires(ms(0), ms(0)), ms(0));
+        assert_eq!(effective_expires(ms(5), ms(0)), ms(5));
+        assert_eq!(effective_expires(ms(0), ms(7)), ms(7));
+        assert_eq!(effective_expires(ms(5), ms(7)), ms(5));
     }
 
     #[test]

@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use moq_transfork::code::Code;
 use moq_transfork::path::Path;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -14,7 +13,7 @@ use crate::model::cache::Cache;
 use crate::model::consumer::TrackConsumer;
 use crate::model::group::{GroupConsumer, GroupProducer};
 pub use crate::model::info::{Gap, Latest, TrackInfo};
-use crate::model::state::{TrackShared, TrackState};
+use crate::model::state::{Extent, TrackShared, TrackState};
 use crate::model::subscription::Subscription;
 use crate::shared::Shared;
 
@@ -103,11 +102,17 @@ impl TrackProducer {
             return Err(Error::Bounds("group sequence"));
         }
         let group = GroupProducer::new(sequence, self.track.account.clone())?;
-        self.track
-            .state
-            .change(|state| state.insert(group.shared()))?;
-        self.expire();
+        self.track.state.change(|state| {
+            let inserted = state.insert(group.shared());
+            state.expire(Instant::now(), self.track.max_age, Extent::Oldest);
+            inserted
+        })?;
         Ok(group)
+    }
+
+    /// The newest group that was ever here, or that the publisher is known to have.
+    pub(crate) fn newest(&self) -> Option<u64> {
+        self.track.state.lock().newest
     }
 
     /// Says that groups will not come.
@@ -115,40 +120,13 @@ impl TrackProducer {
         self.track.state.change(|state| state.forget(gap));
     }
 
-    /// Gives up finished groups that are older than the publisher or the cache allows.
+    /// Gives up finished groups that are older than the publisher or the cache allows, and forgets
+    /// those that were cut short.
     ///
-    /// New groups do this too; call it now and then on a track that has none.
+    /// New groups do this for the oldest ones; call it now and then for the others.
     pub fn expire(&self) {
-        let now = Instant::now();
         let mut state = self.track.state.lock();
-        let expires = state
-            .info
-            .as_ref()
-            .map_or(Duration::ZERO, |info| info.expires);
-        while let Some(oldest) = state.groups.first_entry() {
-            let sequence = *oldest.key();
-            let age = oldest
-                .get()
-                .finished_at()
-                .map(|at| now.saturating_duration_since(at));
-            let code = if let Some(failure) = oldest.get().failure() {
-                failure.code()
-            } else if age.is_some_and(|age| !expires.is_zero() && age >= expires) {
-                Code::EXPIRED
-            } else if age.is_some_and(|age| age >= self.track.max_age) {
-                Code::EVICTED
-            } else {
-                return;
-            };
-            if state.newest == Some(sequence) && code != Code::EXPIRED {
-                return;
-            }
-            state.groups.remove(&sequence);
-            state.forget(Gap {
-                groups: sequence..=sequence,
-                code,
-            });
-        }
+        state.expire(Instant::now(), self.track.max_age, Extent::All);
     }
 
     /// How long a finished group stays: as the cache or the publisher allows.
@@ -208,14 +186,6 @@ impl TrackProducer {
     pub(crate) async fn superseded(&self) {
         let superseded = |state: &mut TrackState| state.superseded.then_some(());
         self.track.state.wait(superseded).await;
-    }
-
-    /// Waits until every group that has begun has ended. Cancel-safe.
-    pub(crate) async fn settled(&self) {
-        let groups: Vec<_> = self.track.state.lock().groups.values().cloned().collect();
-        for group in groups {
-            group.over().await;
-        }
     }
 
     /// Ends the track if it has no reader: after that nobody can become one.

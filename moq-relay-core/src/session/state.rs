@@ -11,13 +11,13 @@ use moq_transfork::code::Code;
 use moq_transfork::dialect::Dialect;
 use moq_transfork::stream::GroupWriter;
 use rangemap::RangeInclusiveSet;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::time::{Instant, sleep_until};
 use web_transport_trait as wt;
 
 use crate::error::Error;
-use crate::model::track::TrackProducer;
 use crate::session::context::Context;
+use crate::session::ingest::intake::Intake;
 use crate::session::tally::Tally;
 
 /// How old a group's stream has to be before it is reset towards peers of the forks.
@@ -44,12 +44,14 @@ pub(crate) struct State<S: wt::Session> {
     /// Groups of the peer that are being received.
     pub(crate) groups: Arc<Semaphore>,
     tasks: mpsc::Sender<BoxFuture<'static, ()>>,
-    /// The tracks that groups of the peer belong to, by our subscribe ids.
-    upstreams: Mutex<HashMap<u64, Arc<TrackProducer>>>,
+    /// Where groups of the peer go, by our subscribe ids.
+    upstreams: Mutex<HashMap<u64, Arc<Intake>>>,
     next_upstream: AtomicU64,
     /// The subscribe ids that the peer has used.
     used_ids: Mutex<RangeInclusiveSet<u64>>,
     spare: Mutex<Vec<GroupWriter<S>>>,
+    /// Rings for one of those who wait for a stream when one is given back.
+    returned: Notify,
 }
 
 impl<S: wt::Session> State<S> {
@@ -72,15 +74,22 @@ impl<S: wt::Session> State<S> {
             next_upstream: AtomicU64::new(0),
             used_ids: Mutex::default(),
             spare: Mutex::default(),
+            returned: Notify::new(),
         }
     }
 
-    /// Opens a stream for a group, or takes one that was opened and not used.
+    /// Opens a stream for a group, or takes one that was opened and not used, also if that is
+    /// given back while the peer allows no more. Cancel-safe.
     pub(crate) async fn open_group(&self) -> Result<GroupWriter<S>, Error> {
-        let spare = lock(&self.spare).pop();
-        match spare {
-            Some(writer) => Ok(writer),
-            None => Ok(GroupWriter::open(&self.session, self.dialect).await?),
+        loop {
+            if let Some(writer) = lock(&self.spare).pop() {
+                return Ok(writer);
+            }
+            tokio::select! {
+                biased;
+                () = self.returned.notified() => {}
+                opened = GroupWriter::open(&self.session, self.dialect) => return Ok(opened?),
+            }
         }
     }
 
@@ -89,6 +98,12 @@ impl<S: wt::Session> State<S> {
         let mut spare = lock(&self.spare);
         if spare.len() < MAX_SPARE {
             spare.push(writer);
+            drop(spare);
+            // Whoever comes to wait finds the ring too.
+            self.returned.notify_one();
+        } else {
+            drop(spare);
+            self.abandon(writer, Code::CANCEL, Instant::now());
         }
     }
 
@@ -122,10 +137,10 @@ impl<S: wt::Session> State<S> {
         fresh
     }
 
-    /// Registers a track under a subscribe id of ours that was never used.
-    pub(crate) fn add_upstream(&self, track: Arc<TrackProducer>) -> u64 {
+    /// Registers where groups go under a subscribe id of ours that was never used.
+    pub(crate) fn add_upstream(&self, intake: Arc<Intake>) -> u64 {
         let id = self.next_upstream.fetch_add(1, Ordering::Relaxed);
-        lock(&self.upstreams).insert(id, track);
+        lock(&self.upstreams).insert(id, intake);
         id
     }
 
@@ -135,8 +150,8 @@ impl<S: wt::Session> State<S> {
         drop(removed);
     }
 
-    /// The track that a group with this subscribe id belongs to.
-    pub(crate) fn upstream(&self, id: u64) -> Option<Arc<TrackProducer>> {
+    /// Where groups with this subscribe id go.
+    pub(crate) fn upstream(&self, id: u64) -> Option<Arc<Intake>> {
         lock(&self.upstreams).get(&id).cloned()
     }
 }

@@ -1,6 +1,12 @@
 //! A relay and its peers in one process, over the in-memory transport and a paused clock.
 
+mod failures;
+mod fanout;
+mod gaps;
 mod past;
+mod rates;
+mod raw;
 mod roles;
 mod smoke;
+mod updates;
 mod world;

@@ -9,19 +9,21 @@ use moq_relay_core::error::Error;
 use moq_relay_core::limits::Limits;
 use moq_relay_core::memory;
 use moq_relay_core::model::cache::Cache;
-use moq_relay_core::model::consumer::TrackConsumer;
+use moq_relay_core::model::consumer::{TrackConsumer, TrackEvent};
 use moq_relay_core::model::group::GroupConsumer;
 use moq_relay_core::model::subscription::Subscription;
 use moq_relay_core::model::track::{TrackInfo, TrackProducer};
 use moq_relay_core::relay::{Relay, RelayConfig};
 use moq_relay_core::session::{self, ClientConfig, Peer};
 use moq_relay_core::source::Source;
+use moq_relay_core::stats::Snapshot;
 use moq_relay_core::tracks::Tracks;
 use moq_relay_core::visit::ServeOptions;
-use moq_transfork::Dialect;
+use moq_transfork::frame::frame;
 use moq_transfork::path::Path;
+use moq_transfork::{Code, Dialect};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// Longer than anything in a test should take, on a clock that jumps.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -29,7 +31,9 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// A relay, and the tasks that run its sessions.
 pub(crate) struct World {
     pub(crate) relay: Relay,
-    tasks: JoinSet<Result<(), Error>>,
+    /// The relay's side of each session, in the order they were accepted.
+    pub(crate) served: JoinSet<Result<(), Error>>,
+    drivers: JoinSet<Result<(), Error>>,
 }
 
 /// One peer of the relay.
@@ -50,15 +54,15 @@ impl World {
     pub(crate) fn with(config: RelayConfig) -> Self {
         Self {
             relay: Relay::new(config),
-            tasks: JoinSet::new(),
+            served: JoinSet::new(),
+            drivers: JoinSet::new(),
         }
     }
 
     /// Accepts a session whose other end is returned bare.
     pub(crate) fn accept(&mut self, config: memory::Config) -> memory::Session {
         let (client, server) = memory::pair(config);
-        let relay = self.relay.clone();
-        self.tasks.spawn(async move { relay.serve(server).await });
+        self.serve(server);
         client
     }
 
@@ -70,9 +74,15 @@ impl World {
     pub(crate) async fn try_client(&mut self, options: ServeOptions) -> Result<Client, Error> {
         let (transport, server) = memory::pair(memory::Config::default());
         let relay = self.relay.clone();
-        self.tasks
+        self.served
             .spawn(async move { relay.serve_with(server, options).await });
         self.connect(transport, Dialect::Draft03).await
+    }
+
+    /// Serves the relay's end of a session.
+    pub(crate) fn serve(&mut self, server: memory::Session) {
+        let relay = self.relay.clone();
+        self.served.spawn(async move { relay.serve(server).await });
     }
 
     /// Connects a peer that speaks `dialect`.
@@ -97,7 +107,7 @@ impl World {
         client.dialects = vec![dialect];
         client.publish = Some(Arc::new(tracks.clone()));
         let (peer, driver) = soon(session::connect(transport.clone(), client)).await?;
-        self.tasks.spawn(driver.run());
+        self.drivers.spawn(driver.run());
         Ok(Client {
             peer,
             tracks,
@@ -108,8 +118,12 @@ impl World {
 
 impl Client {
     pub(crate) fn publish(&self, name: &str) -> TrackProducer {
+        self.publish_with(name, TrackInfo::default())
+    }
+
+    pub(crate) fn publish_with(&self, name: &str, info: TrackInfo) -> TrackProducer {
         self.tracks
-            .create(path(name), TrackInfo::default())
+            .create(path(name), info)
             .expect("the path is free")
     }
 
@@ -122,6 +136,103 @@ impl Client {
             .track(&path(name), subscription)
             .expect("the session is open")
     }
+}
+
+impl World {
+    /// What the relay's counters say once everything that can happen at once has.
+    pub(crate) async fn stats(&self) -> Snapshot {
+        settle().await;
+        self.relay.stats()
+    }
+
+    /// Asserts that nothing is left of all that ever happened.
+    pub(crate) async fn assert_nothing_left(&mut self) {
+        let stats = self.stats().await;
+        assert_eq!(stats.sessions, 0, "{stats:?}");
+        assert_eq!(stats.subscriptions, 0, "{stats:?}");
+        assert_eq!(stats.upstreams, 0, "{stats:?}");
+        assert_eq!(stats.announced, 0, "{stats:?}");
+        assert_eq!(stats.cache_bytes, 0, "{stats:?}");
+        while self.served.try_join_next().is_some() {}
+        assert!(self.served.is_empty(), "a session is still served");
+    }
+}
+
+/// What a reader of a track was given, in order.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Seen {
+    /// A whole group.
+    Group(u64, Vec<String>),
+    /// A group that was cut short.
+    Cut(u64, Code),
+    /// Groups that will not come: the first, the last, and why.
+    Gap(u64, u64, Code),
+    /// A clean end.
+    End,
+    /// An end with an error.
+    Failed(Code),
+}
+
+/// Reads everything there is for a reader at this time, to the end of each group.
+pub(crate) async fn read_all(track: &mut TrackConsumer) -> Vec<Seen> {
+    let mut seen = Vec::new();
+    while let Ok(next) = timeout(INSTANT, track.next()).await {
+        match next {
+            Ok(Some(TrackEvent::Group(group))) => {
+                let sequence = group.sequence();
+                seen.push(match read_group(group).await {
+                    Ok(frames) => Seen::Group(sequence, frames),
+                    Err(error) => Seen::Cut(sequence, error.code()),
+                });
+            }
+            Ok(Some(TrackEvent::Gap(gap))) => {
+                seen.push(Seen::Gap(*gap.groups.start(), *gap.groups.end(), gap.code));
+            }
+            Ok(None) => {
+                seen.push(Seen::End);
+                break;
+            }
+            Err(error) => {
+                seen.push(Seen::Failed(error.code()));
+                break;
+            }
+        }
+    }
+    seen
+}
+
+/// The whole groups of these sequences, as [`write_group`] with one frame `frame` writes them.
+pub(crate) fn groups(sequences: impl IntoIterator<Item = u64>) -> Vec<Seen> {
+    let group = |sequence| Seen::Group(sequence, vec![sequence.to_string()]);
+    sequences.into_iter().map(group).collect()
+}
+
+/// Writes groups of one frame, which says the group's number.
+pub(crate) fn write_groups(track: &TrackProducer, sequences: impl IntoIterator<Item = u64>) {
+    for sequence in sequences {
+        let mut group = track.create_group(sequence).expect("the track is live");
+        group
+            .write_frame(sequence.to_string())
+            .expect("there is room");
+        group.finish().expect("the frame is whole");
+    }
+}
+
+/// A time in which everything that need not wait for a clock happens.
+pub(crate) const INSTANT: Duration = Duration::from_millis(1);
+
+/// Lets everything happen that need not wait for a clock: a paused clock moves on only when
+/// nothing else can.
+pub(crate) async fn settle() {
+    sleep(INSTANT).await;
+}
+
+/// Frames in wire form.
+pub(crate) fn wire(frames: &[&str]) -> Vec<u8> {
+    let frames = frames.iter().map(|payload| frame(payload.as_bytes()));
+    frames
+        .flat_map(|frame| frame.expect("it is small").to_vec())
+        .collect()
 }
 
 /// Waits until a path is published at the relay.

@@ -10,7 +10,8 @@ use serde::Serialize;
 use tokio::time::sleep;
 
 use crate::command::{Context, Outcome, lost, written};
-use crate::connect::connect;
+use crate::connect::{Client, connect};
+use crate::output::complain;
 use crate::units;
 
 /// What to follow.
@@ -46,20 +47,26 @@ enum News {
 /// When there is no session, or it ends early, or the relay refuses to tell.
 pub async fn run(context: &mut Context, args: &Args) -> anyhow::Result<Outcome> {
     if args.exit_when_live && !context.options.dialect.has_live() {
-        tracing::error!(dialect = %context.options.dialect, "no live marker in this dialect");
+        complain("this dialect has no live marker: use --duration");
         return Ok(Outcome::Unsupported);
     }
     let mut client = connect(&context.options, None).await?;
+    let followed = follow(context, args, &mut client).await;
+    client.close("done").await;
+    followed.map(|()| Outcome::Done)
+}
+
+async fn follow(context: &mut Context, args: &Args, client: &mut Client) -> anyhow::Result<()> {
     let mut announced = client.peer().announced(&args.prefix);
     let time_is_up = sleep(args.duration.unwrap_or(Duration::MAX));
     let mut time_is_up = std::pin::pin!(time_is_up);
     loop {
         let news = tokio::select! {
             biased;
-            () = context.stop.cancelled() => break,
-            () = &mut time_is_up => break,
+            () = context.stop.cancelled() => return Ok(()),
+            () = &mut time_is_up => return Ok(()),
             news = announced.next() => news,
-            error = lost(&mut client) => return Err(error),
+            error = lost(client) => return Err(error),
         };
         let Some(news) = news else {
             anyhow::bail!("{} ended the announcements", client.remote());
@@ -67,11 +74,9 @@ pub async fn run(context: &mut Context, args: &Args) -> anyhow::Result<Outcome> 
         let live = news == Announcement::Live;
         written(context.output.event(&News::from(news)))?;
         if live && args.exit_when_live {
-            break;
+            return Ok(());
         }
     }
-    client.close("done").await;
-    Ok(Outcome::Done)
 }
 
 impl From<Announcement> for News {

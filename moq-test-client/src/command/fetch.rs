@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use crate::command::print::{Frame, Print};
 use crate::command::{Context, Outcome, lost, written};
 use crate::connect::{Client, connect};
+use crate::output::complain;
 use crate::units;
 
 /// What to get.
@@ -53,17 +54,18 @@ struct Fetched {
 /// When there is no session, or the relay has no such group, or it breaks off.
 pub async fn run(context: &mut Context, args: &Args) -> anyhow::Result<Outcome> {
     if !context.options.dialect.has_fetch() {
-        tracing::error!(dialect = %context.options.dialect, "no FETCH in this dialect");
+        complain("this dialect has no FETCH: --dialect draft03 has");
         return Ok(Outcome::Unsupported);
     }
     let mut client = connect(&context.options, None).await?;
-    let fetched = fetch(context, args, &mut client).await?;
+    let fetched = fetch(context, args, &mut client).await;
+    client.close("done").await;
+    let fetched = fetched?;
     if args.print == Print::None {
         written(context.output.event(&fetched))?;
     } else {
         written(context.output.aside(&fetched))?;
     }
-    client.close("done").await;
     Ok(Outcome::Done)
 }
 

@@ -11,7 +11,7 @@ use serde::Serialize;
 use tokio::time::timeout;
 
 use crate::command::{Context, Outcome, lost, written};
-use crate::connect::connect;
+use crate::connect::{Client, connect};
 
 /// What to ask.
 #[derive(Debug, clap::Args)]
@@ -41,18 +41,23 @@ struct Info {
 /// When there is no session, or no answer, or nobody publishes the track.
 pub async fn run(context: &mut Context, args: &Args) -> anyhow::Result<Outcome> {
     let mut client = connect(&context.options, None).await?;
+    let latest = ask(context, args, &mut client).await;
+    client.close("done").await;
+    written(context.output.event(&Info::new(&args.path, &latest?)))?;
+    Ok(Outcome::Done)
+}
+
+async fn ask(context: &Context, args: &Args, client: &mut Client) -> anyhow::Result<Latest> {
     let peer = client.peer().clone();
     let limit = context.options.timeout;
     let answer = tokio::select! {
         answer = timeout(limit, peer.info(&args.path)) => answer,
-        error = lost(&mut client) => return Err(error),
+        () = context.stop.cancelled() => anyhow::bail!("interrupted"),
+        error = lost(client) => return Err(error),
     };
-    let latest = answer
+    answer
         .with_context(|| format!("no answer within {} ms", limit.as_millis()))?
-        .with_context(|| format!("the relay does not know {}: is it published?", args.path))?;
-    written(context.output.event(&Info::new(&args.path, &latest)))?;
-    client.close("done").await;
-    Ok(Outcome::Done)
+        .with_context(|| format!("cannot tell what {} is", args.path))
 }
 
 impl Info {

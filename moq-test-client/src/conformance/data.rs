@@ -3,9 +3,8 @@
 use bytes::Bytes;
 use moq_relay_core::model::group::GroupProducer;
 
-use crate::conformance::lab::{
-    Failure, Groups, Lab, close, expect_frames, expect_groups, frame, ours, publish,
-};
+use crate::conformance::lab::{Lab, close, frame, publish};
+use crate::conformance::oracle::{Failure, Groups, expect_frames, expect_groups, ours};
 
 /// One frame in one group.
 pub(super) async fn single_object(lab: &Lab) -> Result<String, Failure> {

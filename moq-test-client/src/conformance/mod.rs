@@ -9,13 +9,15 @@ use anyhow::Context as _;
 use futures_util::future::BoxFuture;
 use tokio::time::{Instant, timeout};
 
-use self::lab::{Failure, Lab};
+use self::lab::Lab;
+use self::oracle::Failure;
 use self::tap::{Details, TapWriter, Verdict};
 use crate::command::{Context, Outcome};
 use crate::unique;
 
 mod data;
 mod lab;
+mod oracle;
 mod session;
 mod subscription;
 pub mod tap;

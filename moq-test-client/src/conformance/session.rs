@@ -3,7 +3,8 @@
 use moq_relay_core::announced::Announcement;
 use tokio::time::timeout;
 
-use crate::conformance::lab::{Failure, Lab, STEP, close, expect_news, expect_refusal};
+use crate::conformance::lab::{Lab, close};
+use crate::conformance::oracle::{Failure, STEP, expect_news, expect_refusal};
 
 /// The handshake agrees on the dialect asked for, the session stays up, and closes.
 pub(super) async fn setup_only(lab: &Lab) -> Result<String, Failure> {

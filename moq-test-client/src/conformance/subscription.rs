@@ -2,9 +2,8 @@
 
 use tokio::time::timeout;
 
-use crate::conformance::lab::{
-    Failure, Groups, Lab, STEP, close, describe, expect_groups, expect_refusal, frame, publish,
-};
+use crate::conformance::lab::{Lab, close, frame, publish};
+use crate::conformance::oracle::{Failure, Groups, STEP, describe, expect_groups, expect_refusal};
 use crate::reading::Event;
 
 /// A subscription to what nobody publishes fails, and says so.

@@ -41,4 +41,18 @@ pub enum Field {
         /// The largest value, and the one that nothing follows.
         last: u64,
     },
+    /// As [`Field::Status`], but always one byte.
+    ByteStatus {
+        /// What the number is, as errors name it.
+        name: &'static str,
+        /// The largest value, and the one that nothing follows.
+        last: u64,
+    },
+}
+
+impl Field {
+    /// Whether the field is one byte, whatever the byte says.
+    pub(super) const fn is_byte(self) -> bool {
+        matches!(self, Field::Byte | Field::ByteStatus { .. })
+    }
 }

@@ -72,9 +72,11 @@ impl Scanner {
             };
             rest = after;
             self.check_size(bytes.len() - rest.len())?;
-            if let Field::Byte = field {
-                self.advance();
-            } else if let Some(value) = self.number.push(byte) {
+            let value = match field.is_byte() {
+                true => Some(byte.into()),
+                false => self.number.push(byte),
+            };
+            if let Some(value) = value {
                 self.advance();
                 self.value(field, value)?;
                 self.check_size((bytes.len() - rest.len()).saturating_add(self.skip))?;
@@ -116,11 +118,13 @@ impl Scanner {
                 return Err(DecodeError::Invalid { name, value });
             }
             Field::Choice { .. } => {}
-            Field::Status { name, last } => match value.cmp(&last) {
-                Ordering::Less => {}
-                Ordering::Equal => self.fields = &[],
-                Ordering::Greater => return Err(DecodeError::Invalid { name, value }),
-            },
+            Field::Status { name, last } | Field::ByteStatus { name, last } => {
+                match value.cmp(&last) {
+                    Ordering::Less => {}
+                    Ordering::Equal => self.fields = &[],
+                    Ordering::Greater => return Err(DecodeError::Invalid { name, value }),
+                }
+            }
             Field::Bytes(limit) => {
                 self.skip = within(limit, value)?;
                 if let Some(list) = &mut self.list {

@@ -55,18 +55,26 @@ impl Announce {
     const ENDED: u64 = 0;
     const ACTIVE: u64 = 1;
     const LIVE: u64 = 2;
-    const STATUS: Field = Field::Status {
-        name: "announce status",
+    const NAME: &'static str = "announce status";
+
+    /// The field in [`Dialect::Draft03`].
+    const DRAFT: Field = Field::Status {
+        name: Announce::NAME,
+        last: Announce::LIVE,
+    };
+    /// The field in all other dialects.
+    const FORK: Field = Field::ByteStatus {
+        name: Announce::NAME,
         last: Announce::LIVE,
     };
 }
 
 impl Message for Announce {
     fn fields(dialect: Dialect) -> &'static [Field] {
-        if dialect.has_text_paths() {
-            &[Announce::STATUS, TEXT]
-        } else {
-            &[Announce::STATUS, PARTS]
+        match dialect {
+            Dialect::Draft03 => &[Announce::DRAFT, PARTS],
+            Dialect::Fork02 | Dialect::Fork04 => &[Announce::FORK, PARTS],
+            Dialect::Fork04s => &[Announce::FORK, TEXT],
         }
     }
 
@@ -92,7 +100,7 @@ impl Message for Announce {
             Announce::ACTIVE => Ok(Announce::Active(input.path(dialect)?)),
             Announce::LIVE if dialect.has_live() => Ok(Announce::Live),
             value => Err(DecodeError::Invalid {
-                name: "announce status",
+                name: Announce::NAME,
                 value,
             }),
         }

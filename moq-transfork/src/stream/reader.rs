@@ -177,10 +177,10 @@ impl<S: wt::RecvStream> Reader<S> {
         }
     }
 
-    /// Waits for more bytes and keeps them, for [`Reader::buffered`] to look at and for later calls
+    /// Waits for at most `max` more bytes and keeps them, for [`Reader::buffered`] to look at and for later calls
     /// to read; an error is kept too. Tells whether there are more. Cancel-safe.
-    pub(crate) async fn fill(&mut self) -> bool {
-        match self.receive(READ_BYTES).await {
+    pub(crate) async fn fill(&mut self, max: usize) -> bool {
+        match self.receive(max).await {
             Ok(Some(chunk)) if self.chunk.is_empty() => self.chunk = chunk,
             Ok(Some(chunk)) => {
                 let mut joined = BytesMut::with_capacity(self.chunk.len() + chunk.len());

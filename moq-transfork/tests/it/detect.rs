@@ -1,6 +1,6 @@
 //! Telling apart the two dialects that share a version number.
 
-use moq_transfork::detect::{Detected, MAX_PENDING, Probe};
+use moq_transfork::detect::{Detected, MAX_PENDING, MAX_PENDING_BYTES, Probe};
 use moq_transfork::message::Announce;
 use moq_transfork::stream::{Request, StreamError};
 use moq_transfork::wt::Session as _;
@@ -171,6 +171,15 @@ fn what_is_held_is_bounded() {
     pipes[0].feed(&[1, 0]);
     (0..100).for_each(|_| assert!(poll(probe.dialect()).is_none()));
     assert_eq!(probe.finish(Dialect::Fork04).pending.len(), MAX_PENDING);
+}
+
+#[test]
+fn what_is_held_of_one_stream_is_bounded() {
+    let (mut probe, _peer, replies) = start();
+    replies.state().chop = 3000;
+    replies.feed(&[2; 2 * MAX_PENDING_BYTES]);
+    (0..100).for_each(|_| assert!(poll(probe.dialect()).is_none()));
+    assert_eq!(replies.seen().unread.len(), MAX_PENDING_BYTES);
 }
 
 #[test]

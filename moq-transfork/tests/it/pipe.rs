@@ -52,7 +52,7 @@ pub(crate) struct Pipe(Arc<Mutex<PipeState>>);
 
 #[derive(Clone, Default)]
 pub(crate) struct PipeState {
-    unread: VecDeque<u8>,
+    pub(crate) unread: VecDeque<u8>,
     pub(crate) written: Vec<u8>,
     pub(crate) writes: usize,
     pub(crate) finished: bool,

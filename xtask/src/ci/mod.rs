@@ -3,9 +3,10 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use clap::ValueEnum as _;
 use console::Color;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use self::step::{Outcome, Step};
 use crate::term::{self, Table, say};
@@ -15,6 +16,9 @@ mod house;
 mod readme;
 mod step;
 mod tools;
+
+/// How long a step may take; none needs a third of that on two cores with everything to compile.
+const LIMIT: Duration = Duration::from_mins(25);
 
 /// Runs every check that a change has to pass.
 #[derive(clap::Args)]
@@ -56,7 +60,8 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             )
         );
         let started = Instant::now();
-        let result = step.run().await;
+        let result = timeout(LIMIT, step.run()).await;
+        let result = result.context("it took too long").flatten();
         report.add(step, &result, started.elapsed());
     }
     Ok(report.print())

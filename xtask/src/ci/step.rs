@@ -84,21 +84,15 @@ impl Step {
 
 async fn fmt() -> anyhow::Result<()> {
     tools::component("rustfmt").await?;
-    succeed(cargo(["fmt", "--all", "--check"])).await
+    succeed(cargo(["fmt", "--all", "--check"])).await?;
+    succeed(cargo(["fmt", "--check"]).args(suite::outside())).await
 }
 
 async fn clippy() -> anyhow::Result<()> {
     tools::component("clippy").await?;
-    let args = [
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--locked",
-        "--",
-        "-D",
-        "warnings",
-    ];
-    succeed(cargo(args)).await
+    let deny = ["--all-targets", "--locked", "--", "-D", "warnings"];
+    succeed(cargo(["clippy", "--workspace"]).args(deny)).await?;
+    succeed(cargo(["clippy"]).args(suite::outside()).args(deny)).await
 }
 
 async fn doc() -> anyhow::Result<()> {

@@ -67,7 +67,7 @@ pub(crate) struct Args {
     list: bool,
 
     /// How many cases run at the same time
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
     jobs: u16,
 
     /// Tests this relay instead of ours

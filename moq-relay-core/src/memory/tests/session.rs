@@ -96,6 +96,23 @@ async fn closing_loses_what_waits_for_the_link() {
     let mut recv = server.accept_uni().await.unwrap();
     assert_eq!(recv.read_chunk(9000).await.unwrap().unwrap().len(), 1200);
     assert_eq!(recv.read_chunk(9000).await, Err(closed(7, "enough")));
+    tokio::time::advance(Duration::from_secs(9)).await;
+    assert_eq!(client.stats().bytes_sent(), Some(1200));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_that_has_closed_hears_nothing_more() {
+    let delay = Duration::from_millis(5);
+    let (client, server) = pair(Config {
+        delay,
+        ..Config::default()
+    });
+    let (mut send, mut recv) = uni(&client, &server).await;
+    send.write_all(b"too late").await.unwrap();
+    server.close(7, "enough");
+    tokio::time::advance(delay).await;
+    assert_eq!(recv.read_chunk(100).await, Err(Error::LocallyClosed));
+    assert_eq!(server.stats().bytes_received(), Some(4));
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,10 +8,10 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use moq_transfork::message::{GroupOrder, Subscribe, SubscribeGap};
+use moq_transfork::message::Subscribe;
 use moq_transfork::path::Path;
 use moq_transfork::stream::{GroupWriter, SubscribeWriter};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::time::sleep;
 use tracing::{debug, info};
 use web_transport_trait as wt;
@@ -19,47 +19,51 @@ use web_transport_trait as wt;
 use crate::error::Error;
 use crate::model::consumer::{Ready, TrackConsumer};
 use crate::model::group::GroupConsumer;
-use crate::model::subscription::{Subscription, effective_order};
+use crate::model::subscription::Subscription;
 use crate::model::track::{Gap, TrackInfo};
-use crate::session::egress::delivery::{Delivered, Pace, deliver};
+use crate::session::egress::delivery::{Delivered, Delivery, Progress};
 use crate::session::egress::lane::Lane;
+use crate::session::egress::moves::Moves;
+use crate::session::egress::pace::Pace;
+use crate::session::egress::teller::Teller;
 use crate::session::state::State;
 use crate::source::Source;
 
-/// Publishers that are tried one after the other before a subscription ends.
-const MAX_MOVES: u32 = 5;
-
-/// How long the third publisher is waited for; every further one twice as long.
-const MOVE_PAUSE: Duration = Duration::from_millis(100);
+/// Groups that wait for the peer's acknowledgement only, for each that is still being sent. With a
+/// round trip of a second that is one group a millisecond.
+const ACKNOWLEDGED_LATER: usize = 16;
 
 /// The groups of one subscription on their way.
 ///
 /// It holds nothing but the reader's cursor and the groups that are being sent right now.
-pub(super) struct Feed<'a, S: wt::Session> {
+pub(super) struct Feed<S: wt::Session> {
     state: Arc<State<S>>,
     source: Arc<dyn Source>,
     id: u64,
     path: Path,
-    writer: &'a mut SubscribeWriter<S>,
+    teller: Teller<S>,
     track: TrackConsumer,
-    own_order: GroupOrder,
     pace: watch::Sender<Pace>,
     lane: Lane<S>,
     /// Everything that is waited for on its own: only what was woken is looked at.
     events: FuturesUnordered<BoxFuture<'static, Event>>,
+    /// Groups that are on their way, until the peer has them.
     on_their_way: BTreeSet<u64>,
+    /// How many of them the transport does not have whole yet.
+    sending: usize,
+    /// The newest group that was started, and what its delivery is told by when that changes.
+    newest: Option<(u64, oneshot::Sender<()>)>,
     /// True while a delivery that was told to give up has not done so yet.
     shedding: bool,
-    /// Publishers that were tried since a group last came.
-    moves: u32,
-    /// How the last one was lost, while the next one has to wait.
-    lost: Option<Error>,
+    moves: Moves,
     /// How the subscription will end once nothing is on its way any more.
     ending: Option<Result<(), Error>>,
 }
 
 enum Event {
-    /// A group has reached its end, or was given up.
+    /// How far a group has come that was being sent.
+    Progress(Progress),
+    /// A group that was sent is with the peer, or was given up.
     Delivered(Delivered),
     /// The subscriber is gone.
     Left(Result<(), Error>),
@@ -69,105 +73,146 @@ enum Event {
     Draining,
 }
 
-impl<'a, S: wt::Session> Feed<'a, S> {
+impl<S: wt::Session> Feed<S> {
     pub(super) fn new(
         state: Arc<State<S>>,
         source: Arc<dyn Source>,
         subscribe: Subscribe,
         track: TrackConsumer,
         info: TrackInfo,
-        writer: &'a mut SubscribeWriter<S>,
+        writer: SubscribeWriter<S>,
     ) -> Self {
-        let pace = Pace {
-            subscription: track.subscription().clone(),
-            order: effective_order(track.subscription().order, info.order),
-            newest: 0,
-            floor: 0,
-            ended: false,
-        };
+        let pace = Pace::new(track.subscription().clone(), info);
         Self {
             state,
             source,
             id: subscribe.id,
             path: subscribe.path,
-            writer,
-            own_order: info.order,
+            teller: Teller::new(writer),
             track,
             pace: watch::Sender::new(pace),
             lane: Lane::Idle,
             events: FuturesUnordered::new(),
             on_their_way: BTreeSet::new(),
+            sending: 0,
+            newest: None,
             shedding: false,
-            moves: 0,
-            lost: None,
+            moves: Moves::default(),
             ending: None,
         }
     }
 
     /// Feeds the subscriber until the track ends, the subscriber has `left`, or this side drains.
+    /// Returns how it ended and the subscribe stream, if that can still be ended.
     pub(super) async fn run(
         mut self,
         left: BoxFuture<'static, Result<(), Error>>,
         mut subscription: watch::Receiver<Subscription>,
-    ) -> Result<(), Error> {
+    ) -> (Result<(), Error>, Option<SubscribeWriter<S>>) {
         let draining = self.state.context.draining.clone().cancelled_owned();
         self.events.push(draining.map(|()| Event::Draining).boxed());
         self.events.push(left.map(Event::Left).boxed());
         loop {
-            if self.on_their_way.is_empty()
+            if self.is_over()
                 && let Some(ending) = self.ending.take()
             {
                 if let Some(unused) = self.lane.take() {
                     self.state.return_unused(unused);
                 }
-                return ending;
+                return (ending, self.teller.into_writer());
             }
+            let above = self.crowd();
+            let overdue = self.lane.overdue(self.state.context.limits.max_backlog);
             tokio::select! {
                 biased;
-                Some(event) = self.events.next() => match event {
-                    Event::Delivered(delivered) => self.delivered(delivered).await?,
-                    Event::Left(outcome) => self.leave(outcome),
-                    Event::Move => self.change_publisher(),
-                    // What is open may end; nothing new begins.
-                    Event::Draining => self.ending = self.ending.take().or(Some(Err(Error::Shutdown))),
-                },
+                Some(event) = self.events.next() => self.follow_event(event),
                 Ok(()) = subscription.changed() => self.update(&subscription.borrow_and_update()),
-                opened = self.lane.opened(), if self.lane.is_opening() => {
-                    opened?;
-                    self.send_next();
+                told = self.teller.told(), if !self.teller.is_quiet() => {
+                    if let Err(error) = told {
+                        self.leave(Err(error));
+                    }
                 }
-                ready = self.track.ready(), if self.wants_more() => self.advance(ready).await?,
+                opened = self.lane.opened(), if self.lane.is_opening() => match opened {
+                    Ok(()) => self.send_next(),
+                    Err(error) => self.leave(Err(error)),
+                },
+                // No stream has come free in all that time.
+                () = overdue, if self.lane.is_opening() => self.shed_for_newer(),
+                ready = self.track.ready(above), if self.wants_more() => self.advance(ready, above),
             }
         }
+    }
+
+    /// True if nothing is on its way any more and everything was told to whoever still listens.
+    fn is_over(&self) -> bool {
+        self.on_their_way.is_empty() && (self.teller.is_quiet() || self.pace.borrow().ended)
+    }
+
+    fn follow_event(&mut self, event: Event) {
+        match event {
+            Event::Progress(Progress::Sent(rest)) => {
+                self.sending -= 1;
+                self.events.push(rest.map(Event::Delivered).boxed());
+            }
+            Event::Progress(Progress::Ended(delivered)) => {
+                self.sending -= 1;
+                self.delivered(delivered);
+            }
+            Event::Delivered(delivered) => self.delivered(delivered),
+            Event::Left(outcome) => self.leave(outcome),
+            Event::Move => self.change_publisher(),
+            // What is open may end; nothing new begins.
+            Event::Draining => self.ending = self.ending.take().or(Some(Err(Error::Shutdown))),
+        }
+    }
+
+    /// With no room for another group, the oldest that is on its way: only what is newer than that
+    /// is of interest.
+    fn crowd(&self) -> Option<u64> {
+        let max = self.state.context.limits.max_deliveries;
+        let room = self.sending < max && self.on_their_way.len() < max * ACKNOWLEDGED_LATER;
+        self.on_their_way.first().copied().filter(|_| !room)
     }
 
     /// True if the next group or gap would be dealt with now.
     fn wants_more(&self) -> bool {
-        let descending = self.pace.borrow().order != GroupOrder::Ascending;
-        let room = self.on_their_way.len() < self.state.context.limits.max_deliveries;
-        let may = self.ending.is_none() && self.lost.is_none() && !self.lane.is_opening();
-        may && (room || (descending && !self.shedding))
+        let may_shed = self.is_descending() && !self.shedding;
+        self.ending.is_none()
+            && !self.moves.is_planned()
+            && !self.lane.is_opening()
+            && !self.teller.is_full()
+            && (may_shed || self.crowd().is_none())
     }
 
-    async fn advance(&mut self, ready: Result<Ready, Error>) -> Result<(), Error> {
+    fn is_descending(&self) -> bool {
+        self.pace.borrow().is_descending()
+    }
+
+    fn advance(&mut self, ready: Result<Ready, Error>, above: Option<u64>) {
         match ready {
-            Ok(Ready::Group)
-                if self.on_their_way.len() >= self.state.context.limits.max_deliveries =>
-            {
-                self.shed();
-            }
+            Ok(Ready::Group) if above.is_some() => self.shed(),
             Ok(Ready::Group) => {
+                self.follow_info();
                 self.lane.open(&self.state);
                 self.send_next();
             }
-            Ok(Ready::Gap(gap)) => self.tell(gap).await?,
+            Ok(Ready::Gap(gap)) => self.teller.tell(gap),
             Ok(Ready::End) => self.ending = Some(Ok(())),
-            Err(error) if error.is_loss() || (self.moves > 0 && error.is_absence()) => {
-                self.plan_move(error);
-            }
+            Err(error) if self.moves.heal(&error) => self.plan_move(error),
             Err(error) => self.ending = Some(Err(error)),
         }
-        Ok(())
+    }
+
+    /// Learns what another publisher says of the track.
+    fn follow_info(&self) {
+        let Some(own) = self.track.known_info() else {
+            return;
+        };
+        self.pace.send_if_modified(|pace| {
+            let other = own != pace.own;
+            pace.own = own;
+            other
+        });
     }
 
     /// Starts the group that is best by now, if the stream for it is open.
@@ -182,23 +227,26 @@ impl<'a, S: wt::Session> Feed<'a, S> {
         };
         match group {
             Some(group) => self.start(group, writer),
-            None if self.ending.is_some() => self.state.return_unused(writer),
-            None => self.lane.put(writer),
+            None => self.state.return_unused(writer),
         }
     }
 
     fn start(&mut self, group: GroupConsumer, writer: GroupWriter<S>) {
         let sequence = group.sequence();
-        self.moves = 0;
-        self.pace.send_if_modified(|pace| {
-            let newer = sequence > pace.newest;
-            pace.newest = pace.newest.max(sequence);
-            newer
-        });
+        self.moves.succeed();
         self.on_their_way.insert(sequence);
-        let pace = self.pace.subscribe();
-        let delivery = deliver(self.state.clone(), self.id, writer, group, pace);
-        self.events.push(delivery.map(Event::Delivered).boxed());
+        let (is_newest, outrun) = oneshot::channel();
+        if self
+            .newest
+            .as_ref()
+            .is_none_or(|(newest, _)| *newest < sequence)
+        {
+            self.newest = Some((sequence, is_newest));
+        }
+        let delivery = Delivery::new(self.state.clone(), writer, group, self.pace.subscribe());
+        self.sending += 1;
+        let sent = delivery.run(self.id, outrun).map(Event::Progress);
+        self.events.push(sent.boxed());
     }
 
     /// Makes the oldest group on its way give up, so that a newer one can go.
@@ -210,44 +258,36 @@ impl<'a, S: wt::Session> Feed<'a, S> {
         }
     }
 
-    async fn delivered(&mut self, delivered: Delivered) -> Result<(), Error> {
+    /// Makes way if a newer group than those on their way waits for a stream.
+    fn shed_for_newer(&mut self) {
+        self.lane.wait_again();
+        let oldest = self.on_their_way.first();
+        let may_shed = self.is_descending() && !self.shedding;
+        if may_shed && oldest.is_some_and(|oldest| self.track.waits_above(*oldest)) {
+            self.shed();
+        }
+    }
+
+    fn delivered(&mut self, delivered: Delivered) {
         let sequence = delivered.sequence;
         self.on_their_way.remove(&sequence);
         self.shedding = false;
         let Err(error) = delivered.outcome else {
-            return Ok(());
+            return;
         };
         debug!(group = sequence, %error, "group given up");
-        if self.pace.borrow().ended {
-            return Ok(());
+        if !self.pace.borrow().ended {
+            self.teller.tell(Gap {
+                groups: sequence..=sequence,
+                code: error.code(),
+            });
         }
-        self.tell(Gap {
-            groups: sequence..=sequence,
-            code: error.code(),
-        })
-        .await
-    }
-
-    async fn tell(&mut self, gap: Gap) -> Result<(), Error> {
-        let start = *gap.groups.start();
-        let count = gap.groups.end() - start;
-        self.writer
-            .gap(&SubscribeGap {
-                start,
-                count,
-                code: gap.code,
-            })
-            .await?;
-        Ok(())
     }
 
     fn update(&mut self, subscription: &Subscription) {
         self.track.update(subscription);
-        let order = effective_order(subscription.order, self.own_order);
-        self.pace.send_modify(|pace| {
-            pace.order = order;
-            pace.subscription.clone_from(subscription);
-        });
+        self.pace
+            .send_modify(|pace| pace.subscription.clone_from(subscription));
     }
 
     /// Nothing is of use to a subscriber that is gone.
@@ -256,28 +296,20 @@ impl<'a, S: wt::Session> Feed<'a, S> {
         self.ending = Some(outcome.and(Err(Error::Cancelled)));
     }
 
-    /// The publisher is gone: another one is tried at once, and others after some time. What is
-    /// said to be published may be gone as well, and the news of it under way.
+    /// The publisher is gone.
     fn plan_move(&mut self, error: Error) {
-        if self.moves == MAX_MOVES {
-            self.ending = Some(Err(error));
-            return;
-        }
-        self.lost = Some(error);
-        if self.moves == 0 {
-            self.change_publisher();
-        } else {
-            let pause = MOVE_PAUSE * 2_u32.pow(self.moves - 1);
-            self.events.push(sleep(pause).map(|()| Event::Move).boxed());
+        match self.moves.plan(error) {
+            Ok(Duration::ZERO) => self.change_publisher(),
+            Ok(pause) => self.events.push(sleep(pause).map(|()| Event::Move).boxed()),
+            Err(error) => self.ending = Some(Err(error)),
         }
     }
 
     /// Goes on with another publisher of the same path, or ends.
     fn change_publisher(&mut self) {
-        let Some(error) = self.lost.take().filter(|_| self.ending.is_none()) else {
+        let Some(error) = self.moves.begin().filter(|_| self.ending.is_none()) else {
             return;
         };
-        self.moves += 1;
         match self.source.track(&self.path, self.track.rest()) {
             Ok(track) => {
                 info!("subscription moves to another publisher");

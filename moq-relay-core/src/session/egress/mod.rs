@@ -5,7 +5,10 @@ mod delivery;
 mod feed;
 mod fetch;
 mod lane;
+mod moves;
+mod pace;
 mod subscribe;
+mod teller;
 
 use std::sync::Arc;
 

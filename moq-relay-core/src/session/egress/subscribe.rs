@@ -32,6 +32,8 @@ pub(super) async fn serve<S: wt::Session>(
         writer.abort(Code::DUPLICATE);
         return;
     }
+    // What is said of the groups goes before the groups.
+    writer.set_priority(i32::MAX);
     state.context.stats.subscriptions_total.add(1);
     let _serving = state.context.stats.gauge(|stats| &stats.subscriptions);
     let asked = Subscription {
@@ -47,28 +49,30 @@ pub(super) async fn serve<S: wt::Session>(
         left = &mut left => left.and(Err(Error::Cancelled)),
         opened = open(&state, &source, &subscribe.path, asked) => opened,
     };
-    let outcome = match opened {
+    let (outcome, writer) = match opened {
         Ok((track, latest)) => {
             info!(latest = latest.latest, "subscribed");
             match writer.info(&info_message(latest.clone())).await {
                 Ok(()) => {
-                    Feed::new(state, source, subscribe, track, latest.info, &mut writer)
+                    Feed::new(state, source, subscribe, track, latest.info, writer)
                         .run(left, subscription)
                         .await
                 }
-                Err(error) => Err(error.into()),
+                Err(error) => (Err(error.into()), Some(writer)),
             }
         }
-        Err(error) => Err(error),
+        Err(error) => (Err(error), Some(writer)),
     };
     match outcome {
         Ok(()) | Err(Error::Cancelled) => {
             debug!("subscription ends");
-            let _gone = writer.finish();
+            let _gone = writer.map(|mut writer| writer.finish());
         }
         Err(error) => {
             info!(%error, "subscription fails");
-            writer.abort(error.code());
+            if let Some(writer) = writer {
+                writer.abort(error.code());
+            }
         }
     }
 }

@@ -12,6 +12,7 @@ use web_transport_trait as wt;
 
 use crate::error::Error;
 use crate::model::group::GroupProducer;
+use crate::session::ingest::lost;
 use crate::session::state::State;
 
 /// Bytes taken from the transport before they are appended to the log in one piece.
@@ -42,17 +43,21 @@ pub(in crate::session) async fn receive<S: wt::Session>(
         }
     };
     // Groups still arrive for a moment after a subscription was left.
-    let Some(track) = state.upstream(header.subscribe) else {
+    let Some(intake) = state.upstream(header.subscribe) else {
         reader.stop(Code::CANCEL);
         return Ok(());
     };
-    match track.create_group(header.sequence) {
-        Ok(group) => {
-            trace!(path = %track.path(), group = header.sequence, "group begins");
+    match intake.begin(header.sequence) {
+        Ok((group, _open)) => {
+            trace!(
+                id = header.subscribe,
+                group = header.sequence,
+                "group begins"
+            );
             fill(&state, group, reader).await;
         }
         Err(error) => {
-            debug!(path = %track.path(), group = header.sequence, %error, "group refused");
+            debug!(id = header.subscribe, group = header.sequence, %error, "group refused");
             reader.stop(error.code());
         }
     }
@@ -91,7 +96,7 @@ async fn copy<S: wt::Session>(
 ) -> Result<(), Error> {
     let mut chunks: Vec<Bytes> = Vec::new();
     loop {
-        let Some(first) = reader.read(GATHER).await? else {
+        let Some(first) = reader.read(GATHER).await.map_err(lost)? else {
             return Ok(());
         };
         let mut size = first.len();
@@ -105,7 +110,7 @@ async fn copy<S: wt::Session>(
                     chunks.push(chunk);
                 }
                 Poll::Ready(Ok(None)) => end = Some(Ok(())),
-                Poll::Ready(Err(error)) => end = Some(Err(error.into())),
+                Poll::Ready(Err(error)) => end = Some(Err(lost(error))),
             }
         }
         state.context.stats.bytes_received.add(size as u64);

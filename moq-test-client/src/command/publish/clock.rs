@@ -13,7 +13,7 @@ use time::macros::format_description;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::command::publish::Totals;
+use crate::command::publish::totals::Totals;
 
 const MINUTE: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day] [hour]:[minute]:");

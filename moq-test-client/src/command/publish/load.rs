@@ -6,7 +6,7 @@ use moq_relay_core::model::track::TrackProducer;
 use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
 
-use crate::command::publish::Totals;
+use crate::command::publish::totals::Totals;
 use crate::payload::{Stamp, encode};
 
 /// What to generate.

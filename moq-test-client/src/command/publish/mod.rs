@@ -1,6 +1,5 @@
 //! `publish`: one track, from a clock, stdin or a generator.
 
-use std::fmt;
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,24 +9,26 @@ use moq_relay_core::model::track::{TrackInfo, TrackProducer};
 use moq_relay_core::tracks::Tracks;
 use moq_transfork::message::Priority;
 use moq_transfork::path::Path;
-use serde::Serialize;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use self::totals::{Publishing, Totals};
 use crate::command::{Context, Order, Outcome, lost, written};
-use crate::connect::connect;
-use crate::output::{Progress, Results};
+use crate::connect::{Client, connect};
 use crate::{unique, units};
 
 mod clock;
 mod load;
 mod stdin;
+mod totals;
 
-/// How long the ends of groups and track may take to reach the relay before the session closes.
-const SETTLE: Duration = Duration::from_millis(250);
+/// How long the ends of groups and track may take to travel before the session closes, if anybody
+/// reads the track. Relays keep a finished track open for a second, and take the end of the session
+/// in that time for the loss of its publisher.
+const SETTLE: Duration = Duration::from_millis(1500);
 
-/// How often the progress line changes.
-const REFRESH: Duration = Duration::from_millis(200);
+/// The same if nobody does.
+const SETTLE_UNREAD: Duration = Duration::from_millis(100);
 
 /// What to publish.
 #[derive(Debug, clap::Args)]
@@ -80,7 +81,8 @@ pub struct Args {
     duration: Option<Duration>,
 
     /// How long the track stays after its last frame.
-    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = units::parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "1s",
+          value_parser = units::parse_duration)]
     linger: Duration,
 
     /// The track's priority, 0 to 255: higher goes first.
@@ -96,33 +98,6 @@ pub struct Args {
     expires: Option<Duration>,
 }
 
-/// The track is on offer.
-#[derive(Serialize)]
-#[serde(tag = "event", rename = "publishing")]
-struct Publishing<'a> {
-    path: String,
-    relay: String,
-    dialect: &'a str,
-}
-
-/// What was published in all.
-#[derive(Serialize)]
-#[serde(tag = "event", rename = "published")]
-struct Published {
-    groups: u64,
-    frames: u64,
-    bytes: u64,
-    seconds: f64,
-}
-
-/// What was published so far, on the progress line.
-struct Totals {
-    published: Published,
-    start: Instant,
-    shown: Instant,
-    progress: Progress,
-}
-
 /// Runs `publish`.
 ///
 /// # Errors
@@ -131,16 +106,20 @@ struct Totals {
 pub async fn run(context: &mut Context, args: &Args) -> anyhow::Result<Outcome> {
     let path = args.path()?;
     let tracks = Tracks::default();
-    let track = tracks.create(path.clone(), args.info())?;
+    let track = tracks.create(path, args.info())?;
     let mut client = connect(&context.options, Some(Arc::new(tracks))).await?;
-    let dialect = client.peer().dialect().to_string();
-    let publishing = Publishing {
-        path: path.to_string(),
-        relay: client.remote().to_string(),
-        dialect: &dialect,
-    };
-    written(context.output.event(&publishing))?;
+    let published = publish(context, args, &mut client, track).await;
+    client.close("done").await;
+    published.map(|()| Outcome::Done)
+}
 
+async fn publish(
+    context: &mut Context,
+    args: &Args,
+    client: &mut Client,
+    track: TrackProducer,
+) -> anyhow::Result<()> {
+    written(context.output.event(&Publishing::new(&track, client)))?;
     let stop = context.stop.child_token();
     let mut totals = Totals::new();
     let clock = async {
@@ -152,22 +131,26 @@ pub async fn run(context: &mut Context, args: &Args) -> anyhow::Result<Outcome> 
     };
     let produced = tokio::select! {
         produced = produce(args, &track, &stop, &mut totals) => produced,
-        error = lost(&mut client) => Err(error),
+        error = lost(client) => Err(error),
         () = clock => Ok(()),
     };
-    let published = totals.finish();
-    written(context.output.event(&published))?;
+    // Whether anybody reads the summary or not, the subscribers get their end first.
+    let told = written(context.output.event(&totals.finish()));
     produced?;
 
     tokio::select! {
         () = sleep(args.linger) => {}
         () = context.stop.cancelled() => {}
-        error = lost(&mut client) => return Err(error),
+        error = lost(client) => return Err(error),
     }
+    let settle = if track.demand().is_some() {
+        SETTLE
+    } else {
+        SETTLE_UNREAD
+    };
     track.finish();
-    sleep(SETTLE).await;
-    client.close("done").await;
-    Ok(Outcome::Done)
+    sleep(settle).await;
+    told
 }
 
 async fn produce(
@@ -221,73 +204,5 @@ impl Args {
             fps: self.fps,
             groups: self.groups,
         })
-    }
-}
-
-impl Totals {
-    fn new() -> Self {
-        let now = Instant::now();
-        Self {
-            published: Published {
-                groups: 0,
-                frames: 0,
-                bytes: 0,
-                seconds: 0.0,
-            },
-            start: now,
-            shown: now,
-            progress: Progress::new(Results::Few),
-        }
-    }
-
-    fn group(&mut self) {
-        self.published.groups += 1;
-    }
-
-    fn frame(&mut self, track: &TrackProducer, len: usize) {
-        self.published.frames += 1;
-        self.published.bytes += len as u64;
-        let now = Instant::now();
-        if now - self.shown >= REFRESH {
-            self.shown = now;
-            self.published.seconds = (now - self.start).as_secs_f64();
-            let reader = if track.demand().is_some() {
-                ""
-            } else {
-                ", no subscriber"
-            };
-            self.progress.set(format!("{}{reader}", self.published));
-        }
-    }
-
-    fn finish(mut self) -> Published {
-        self.published.seconds = self.start.elapsed().as_secs_f64();
-        self.published
-    }
-}
-
-impl fmt::Display for Publishing<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "publishing {} to {} ({})",
-            self.path, self.relay, self.dialect
-        )
-    }
-}
-
-impl fmt::Display for Published {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let size = units::bytes(self.bytes);
-        let Self {
-            groups,
-            frames,
-            seconds,
-            ..
-        } = self;
-        write!(
-            f,
-            "published {groups} groups, {frames} frames, {size} in {seconds:.1} s"
-        )
     }
 }

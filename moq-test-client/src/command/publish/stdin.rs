@@ -9,7 +9,7 @@ use moq_relay_core::model::track::TrackProducer;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader, Stdin};
 use tokio_util::sync::CancellationToken;
 
-use crate::command::publish::Totals;
+use crate::command::publish::totals::Totals;
 
 /// What of stdin becomes one frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]

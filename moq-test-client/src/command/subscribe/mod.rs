@@ -15,7 +15,7 @@ use crate::check::Gaps;
 use crate::command::print::Print;
 use crate::command::{Context, Order, Outcome, lost, written};
 use crate::connect::{Client, connect};
-use crate::output::{Output, Progress, Results};
+use crate::output::{Output, Progress, Results, complain};
 use crate::reading::{self, Event, Reading};
 use crate::units;
 
@@ -28,6 +28,7 @@ const REFRESH: Duration = Duration::from_millis(200);
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Without --min it starts with the newest group, from that group's first frame, and goes on live.
+With --print raw or lines, groups are printed in the order of their sequence.
 It ends with the track, after --groups or --duration, or with Ctrl-C; and with exit code 1 if the
 track was refused or broke off, if nothing came or fewer than --groups, or if --check found fault.")]
 pub struct Args {
@@ -108,32 +109,30 @@ pub async fn run(context: &mut Context, args: &Args) -> anyhow::Result<Outcome> 
     let track = client.peer().track(&args.path, args.subscription())?;
     let print = args.print();
     let order = if print.is_sequential() {
-        reading::Order::OneByOne
+        reading::Order::BySequence
     } else {
         reading::Order::Interleaved
     };
     let mut reading = Reading::new(track, order);
     let mut tally = Tally::new(print, args.hash, args.check);
-    let stop = read(context, args, &mut client, &mut reading, &mut tally).await?;
-
-    let quiet = tally.frames() == 0;
-    let enough = args.groups.is_none_or(|wanted| tally.ended() >= wanted);
-    let mut outcome = report(&mut context.output, args, tally)?;
-    match stop {
-        Stop::Asked => {}
-        Stop::Lost(error) => return Err(error),
-        Stop::Track(Err(error)) => {
-            let what = format!("the track {} ended: is it published?", args.path);
-            return Err(anyhow::Error::new(error).context(what));
-        }
-        Stop::Time | Stop::Enough | Stop::Track(Ok(())) if quiet || !enough => {
-            tracing::error!("fewer groups came than wanted");
-            outcome = Outcome::Failed;
-        }
-        Stop::Time | Stop::Enough | Stop::Track(Ok(())) => {}
-    }
+    let stop = read(context, args, &mut client, &mut reading, &mut tally).await;
     client.close("done").await;
-    Ok(outcome)
+    let stop = stop?;
+
+    let enough = tally.frames() > 0 && args.groups.is_none_or(|wanted| tally.ended() >= wanted);
+    let outcome = report(&mut context.output, args, tally)?;
+    match stop {
+        Stop::Asked => Ok(outcome),
+        Stop::Lost(error) => Err(error),
+        Stop::Track(Err(error)) => {
+            Err(anyhow::Error::new(error).context(format!("cannot read {}", args.path)))
+        }
+        Stop::Time | Stop::Enough | Stop::Track(Ok(())) if enough => Ok(outcome),
+        Stop::Time | Stop::Enough | Stop::Track(Ok(())) => {
+            complain("less came than was asked for");
+            Ok(Outcome::Failed)
+        }
+    }
 }
 
 async fn read(
@@ -166,7 +165,13 @@ async fn read(
         if let Event::TrackEnd(end) = event {
             return Ok(Stop::Track(end));
         }
-        written(progress.pause(|| tally.take(&mut context.output, event)))?;
+        // The line is taken away only for what may be written to the same terminal.
+        let told = if args.hash && matches!(event, Event::End { .. }) {
+            progress.pause(|| tally.take(&mut context.output, event))
+        } else {
+            tally.take(&mut context.output, event)
+        };
+        written(told)?;
         if args.groups.is_some_and(|wanted| tally.ended() >= wanted) {
             return Ok(Stop::Enough);
         }

@@ -34,6 +34,8 @@ pub(super) struct Received {
     groups: u64,
     /// Those of them that ended before their end.
     cut: u64,
+    /// Groups that had begun and not ended.
+    open: u64,
     /// Groups that the relay said will not come.
     gaps: u64,
     frames: u64,
@@ -115,6 +117,7 @@ impl Tally {
 
     /// Describes what came so far in one line.
     pub(super) fn line(&mut self) -> String {
+        self.received.open = self.open.len() as u64;
         self.received.seconds = self.start.elapsed().as_secs_f64();
         match &self.checker {
             Some(checker) => format!("{}, {} wrong", self.received, checker.so_far().wrong),
@@ -124,6 +127,7 @@ impl Tally {
 
     /// Returns what came in all, and what the check says.
     pub(super) fn finish(mut self) -> (Received, Option<Report>) {
+        self.received.open = self.open.len() as u64;
         self.received.seconds = self.start.elapsed().as_secs_f64();
         (self.received, self.checker.map(Checker::finish))
     }
@@ -188,6 +192,7 @@ impl fmt::Display for Received {
         let Self {
             groups,
             cut,
+            open,
             gaps,
             frames,
             seconds,
@@ -195,8 +200,8 @@ impl fmt::Display for Received {
         } = self;
         write!(
             f,
-            "received {groups} groups ({cut} cut), {gaps} given up, {frames} frames, {size} \
-             in {seconds:.1} s"
+            "received {groups} groups ({cut} cut) and {open} still open, {gaps} given up; \
+             {frames} frames, {size} in {seconds:.1} s"
         )
     }
 }

@@ -1,0 +1,12 @@
+//! The client against a relay in this process, and the program as its users run it.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
+mod conformance;
+mod connecting;
+mod program;
+mod relay;
+mod tracks;
