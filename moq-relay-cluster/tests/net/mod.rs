@@ -1,5 +1,10 @@
 //! A network in memory, for tests and simulations: hosts by name, cut cables, dead machines.
 
+#![allow(
+    dead_code,
+    reason = "each program that includes this uses a part of it"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -132,7 +137,6 @@ impl Net {
     }
 
     /// Makes a host reachable by another name too.
-    #[allow(dead_code, reason = "not every program does")]
     pub(crate) fn alias(&self, alias: &str, host: &str) {
         let mut state = self.lock();
         let host = state.hosts.get(&name(host)).cloned().expect("it is there");
@@ -227,6 +231,11 @@ impl Machine {
     /// The machine loses its power: nobody hears of it.
     pub(crate) fn die(self) {
         self.net.silence(&self.name);
+    }
+
+    /// The machine is switched off in good order: its sessions are closed.
+    pub(crate) fn stop(self) {
+        self.net.lock().hosts.remove(&self.name);
     }
 
     /// The paths that users of this node see, sorted.
