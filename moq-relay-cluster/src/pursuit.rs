@@ -41,7 +41,9 @@ pub(crate) async fn run<D: Dial, F: Future<Output = ()> + Send>(
         if target == Target::Node && the_other_dials(shared, name, &mut linked).await {
             continue;
         }
-        let pause = match attempt(shared, name, target, &mut attend).await {
+        // Boxed: a pursuit that waits for the other side is small.
+        let attempt = Box::pin(attempt(shared, name, target, &mut attend));
+        let pause = match attempt.await {
             Ok(()) => {
                 backoff.reset();
                 backoff.pause()

@@ -233,13 +233,13 @@ impl Story {
             for (other, publisher) in &self.nodes {
                 let pair = (*index.min(other), *index.max(other));
                 if !self.cut.contains(&pair) {
-                    truth.extend(publisher.tracks.keys().map(|own| path(own).to_string()));
+                    truth.extend(publisher.tracks.keys().map(String::as_str));
                 }
             }
             differ(&name(*index), &node.machine, &truth)?;
         }
         let all = self.nodes.values().flat_map(|node| node.tracks.keys());
-        let truth = all.map(|own| path(own).to_string()).collect();
+        let truth = all.map(String::as_str).collect();
         self.root
             .as_ref()
             .map_or(Ok(()), |root| differ("root", root, &truth))
@@ -289,8 +289,9 @@ impl Story {
     }
 }
 
-fn differ(name: &str, machine: &Machine, truth: &BTreeSet<String>) -> Result<(), String> {
-    let view: BTreeSet<_> = machine.view().into_iter().collect();
+fn differ(name: &str, machine: &Machine, truth: &BTreeSet<&str>) -> Result<(), String> {
+    let view = machine.view();
+    let view: BTreeSet<_> = view.iter().map(String::as_str).collect();
     let ghosts: Vec<_> = view.difference(truth).collect();
     let missing: Vec<_> = truth.difference(&view).collect();
     if ghosts.is_empty() && missing.is_empty() {

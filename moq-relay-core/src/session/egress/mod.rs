@@ -12,6 +12,7 @@ mod teller;
 
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use moq_transfork::code::Code;
 use moq_transfork::message::{Info, InfoPlease};
@@ -75,11 +76,14 @@ async fn dispatch<S: wt::Session>(
             let feeds = state.context.feeds.clone();
             let tally = state.tally.clone();
             let _subscribed = tally.subscribe();
-            let serve = subscribe::serve(state, source, subscribe, writer, reader);
+            // Boxed: a request for announcements, which every peer has, is much smaller.
+            let serve = subscribe::serve(state, source, subscribe, writer, reader).boxed();
             feeds.track_future(serve).instrument(span).await;
         }
         Request::Fetch(fetch, writer, reader) => {
-            fetch::serve(state, source, fetch, writer, reader).await;
+            fetch::serve(state, source, fetch, writer, reader)
+                .boxed()
+                .await;
         }
         Request::Info(please, writer) => serve_info(source, please, writer).await,
     }
