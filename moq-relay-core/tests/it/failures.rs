@@ -64,6 +64,8 @@ async fn one_group_each_millisecond_arrives_whole_over_a_long_link() {
         .collect();
     assert_eq!(missing, []);
     assert_eq!(seen.len(), 2001, "nothing else is seen");
+    let stats = world.stats().await;
+    assert_eq!((stats.groups_delivered, stats.groups_given_up), (2001, 0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,6 +3,7 @@
 mod failures;
 mod fanout;
 mod gaps;
+mod loss;
 mod past;
 mod rates;
 mod raw;
