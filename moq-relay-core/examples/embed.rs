@@ -5,7 +5,7 @@
 //!
 //! ```sh
 //! cargo run -p moq-test-client -- -r https://127.0.0.1:4443 --tls-fingerprint HASH publish
-//! cargo run -p moq-test-client -- -r https://127.0.0.1:4443 --tls-fingerprint HASH subscribe clock
+//! cargo run -p moq-test-client -- -r https://127.0.0.1:4443 --tls-fingerprint HASH subscribe
 //! ```
 
 use moq_relay_core::relay::{Relay, RelayConfig};
