@@ -176,8 +176,9 @@ impl<S: wt::Session> Driver<S> {
                 self.spawn(ingest::announce::run(state, prefix, set, ignored, opened));
             }
             Ask::Info(path, reply) => self.spawn(ingest::request::info(state, path, reply)),
-            Ask::Fetch(fetch, group) => {
-                self.spawn(ingest::request::fetch(state.clone(), fetch, group));
+            Ask::Fetch(fetch, group, unwanted) => {
+                let fetch = ingest::request::fetch(state.clone(), fetch, group, unwanted);
+                self.spawn(fetch);
                 if let Some(tidy) = self.peer.tidy() {
                     state.chore(tidy);
                 }

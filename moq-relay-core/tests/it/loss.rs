@@ -43,10 +43,7 @@ async fn subscriber(world: &mut World, publisher: &Raw) -> (Raw, Downstream, Ups
 }
 
 async fn send(publisher: &Raw, upstream: &Upstream, sequence: u64) {
-    let frames = wire(&[&sequence.to_string()]);
-    publisher
-        .send_group(upstream.subscribe.id, sequence, &frames)
-        .await;
+    publisher.send(upstream.subscribe.id, sequence).await;
 }
 
 fn whole(sequence: u64) -> (u64, Result<Vec<u8>, StreamError>) {
