@@ -38,6 +38,7 @@ pub(crate) async fn run<S: wt::Session>(
 /// Brings a link to life, and to rest once another one has taken its place.
 pub(crate) async fn attend(link: &Registered, peer: &Peer, timing: &Timing) -> Infallible {
     tokio::select! {
+        biased;
         () = link.retire.cancelled() => {}
         never = come_alive(link, peer, timing) => match never {},
     }

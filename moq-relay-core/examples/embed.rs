@@ -4,8 +4,8 @@
 //! certificate; then, in two other terminals, with that hash as HASH:
 //!
 //! ```sh
-//! cargo run -p moq-test-client -- publish clock --tls-fingerprint HASH https://127.0.0.1:4443
-//! cargo run -p moq-test-client -- subscribe clock --tls-fingerprint HASH https://127.0.0.1:4443
+//! cargo run -p moq-test-client -- -r https://127.0.0.1:4443 --tls-fingerprint HASH publish
+//! cargo run -p moq-test-client -- -r https://127.0.0.1:4443 --tls-fingerprint HASH subscribe
 //! ```
 
 use moq_relay_core::relay::{Relay, RelayConfig};

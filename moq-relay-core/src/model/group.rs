@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use bytes::{Bytes, BytesMut};
 use moq_transfork::frame::{FrameScanner, frame_header};
 use tokio::time::Instant;
+use tokio_util::sync::DropGuard;
 
 use crate::error::Error;
 use crate::model::cache::{Account, Cache, Evict};
@@ -32,6 +33,8 @@ pub struct GroupProducer {
 pub struct GroupConsumer {
     group: Arc<GroupShared>,
     offset: u64,
+    /// Tells whoever fetches the group once no reader wants it any more.
+    _wanted: Option<Arc<DropGuard>>,
 }
 
 #[derive(Debug)]
@@ -159,7 +162,17 @@ impl Drop for GroupProducer {
 
 impl GroupConsumer {
     pub(super) fn new(group: Arc<GroupShared>) -> Self {
-        Self { group, offset: 0 }
+        Self {
+            group,
+            offset: 0,
+            _wanted: None,
+        }
+    }
+
+    /// Drops `guard` with the last of the readers that have it.
+    pub(crate) fn wanting(mut self, guard: Arc<DropGuard>) -> Self {
+        self._wanted = Some(guard);
+        self
     }
 
     /// The group's place in its track.

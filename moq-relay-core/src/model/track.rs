@@ -175,6 +175,12 @@ impl TrackProducer {
         TrackConsumer::new(self.track.clone(), subscription)
     }
 
+    /// Waits until the track has a reader. Cancel-safe.
+    pub async fn used(&self) {
+        let used = |state: &TrackState| (!state.readers.is_empty()).then_some(());
+        self.track.wait_for_demand(used).await;
+    }
+
     /// Waits until the track has no reader. Cancel-safe.
     pub async fn unused(&self) {
         self.track

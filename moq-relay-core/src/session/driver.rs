@@ -3,6 +3,7 @@
 use std::fmt;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -10,10 +11,11 @@ use moq_transfork::code::Code;
 use moq_transfork::setup::{SessionReader, SessionWriter};
 use moq_transfork::stream::{AnnounceReader, AnnounceRequest, Request};
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::DropGuard;
 use tracing::{Instrument, Span, debug, error};
-use web_transport_trait as wt;
+use web_transport_trait::{self as wt, Stats as _};
 
 use crate::error::Error;
 use crate::session::context::Context;
@@ -26,17 +28,25 @@ use crate::source::Source;
 /// Chores that tasks of a session have handed to its driver and that wait to be started.
 const MAX_CHORES: usize = 4096;
 
+/// Time for a close to travel.
+const CLOSE_TIME: Duration = Duration::from_secs(1);
+
+/// Time for the transport to settle before a close, whatever the round trip is.
+const MAX_HUSH: Duration = Duration::from_millis(250);
+
 /// Runs a session. Dropping it ends everything the session does.
 pub struct Driver<S: wt::Session> {
-    /// Dropped first: the tasks' tracks end when they let go of them, and readers of those tracks
+    /// Dropped before the tasks: their tracks end when they let go of them, and readers of those tracks
     /// must then find the peer gone.
-    _gone: DropGuard,
+    gone: DropGuard,
     state: Arc<State<S>>,
     peer: Peer,
     publish: Option<Arc<dyn Source>>,
     asks: mpsc::Receiver<Ask>,
     chores: mpsc::Receiver<BoxFuture<'static, ()>>,
     tasks: JoinSet<Result<(), Error>>,
+    /// Apart from the tasks, so that the session stream outlives them.
+    control: JoinSet<Result<(), Error>>,
     /// An announce stream that the set-up has opened already.
     announced: Option<(AnnounceRequest<S>, AnnounceReader<S>)>,
 }
@@ -58,16 +68,18 @@ pub(crate) fn start<S: wt::Session>(
     let dialect = established.dialect;
     let state = Arc::new(State::new(session, dialect, context, tally, chore));
     let mut driver = Driver {
-        _gone: gone.drop_guard(),
+        gone: gone.drop_guard(),
         state: state.clone(),
         peer: peer.clone(),
         publish,
         asks,
         chores,
         tasks: JoinSet::new(),
+        control: JoinSet::new(),
         announced: None,
     };
-    driver.spawn(control(state, established.updates, established.control));
+    let control = control(state, established.updates, established.control);
+    driver.control.spawn(control.instrument(Span::current()));
     if let Some(detected) = detected {
         driver.announced = Some(detected.announce);
         for pending in detected.pending {
@@ -87,7 +99,14 @@ impl<S: wt::Session> Driver<S> {
         let end = self.serve_until_end().await;
         let reason = end.to_string();
         debug!(%reason, "session ends");
-        self.state.session.close(end.code().0, &reason);
+        let session = &self.state.session;
+        drop(self.gone);
+        if end == Error::Shutdown {
+            hush(session, &mut self.tasks).await;
+        }
+        session.close(end.code().0, &reason);
+        // The session stream is held until the close has travelled: its own end says less.
+        let _stuck = timeout(CLOSE_TIME, session.closed()).await;
         if end == Error::Cancelled {
             Ok(())
         } else {
@@ -106,11 +125,14 @@ impl<S: wt::Session> Driver<S> {
                 error = &mut closed => return ended(&error),
                 () = closing.cancelled() => return Error::Shutdown,
                 // A task that ends with an error takes the session with it.
+                Some(done) = self.control.join_next() => {
+                    if let Some(error) = failure(done) {
+                        return error;
+                    }
+                }
                 Some(done) = self.tasks.join_next() => {
-                    match done {
-                        Ok(Ok(())) => {}
-                        Ok(Err(error)) => return error,
-                        Err(error) => error!(%error, "a task of the session failed"),
+                    if let Some(error) = failure(done) {
+                        return error;
                     }
                 }
                 Some(chore) = self.chores.recv() => self.spawn(chore.map(Ok)),
@@ -120,7 +142,9 @@ impl<S: wt::Session> Driver<S> {
                     }
                 }
                 accepted = session.accept_bi() => match accepted {
-                    Ok((send, recv)) => {
+                    Ok((mut send, recv)) => {
+                        // Replies are short; on a full link they would wait behind all groups.
+                        wt::SendStream::set_priority(&mut send, i32::MAX);
                         let dialect = state.dialect;
                         let request = async move { Ok(Request::accept(send, recv, dialect).await?) };
                         self.serve(request.boxed());
@@ -157,8 +181,9 @@ impl<S: wt::Session> Driver<S> {
                 self.spawn(ingest::announce::run(state, prefix, set, ignored, opened));
             }
             Ask::Info(path, reply) => self.spawn(ingest::request::info(state, path, reply)),
-            Ask::Fetch(fetch, group) => {
-                self.spawn(ingest::request::fetch(state.clone(), fetch, group));
+            Ask::Fetch(fetch, group, unwanted) => {
+                let fetch = ingest::request::fetch(state.clone(), fetch, group, unwanted);
+                self.spawn(fetch);
                 if let Some(tidy) = self.peer.tidy() {
                     state.chore(tidy);
                 }
@@ -176,6 +201,25 @@ impl<S: wt::Session> Driver<S> {
     }
 }
 
+/// Ends all tasks and waits a round trip: quinn does not send a close while its congestion window
+/// is full.
+async fn hush<S: wt::Session>(session: &S, tasks: &mut JoinSet<Result<(), Error>>) {
+    tasks.shutdown().await;
+    let rtt = session.stats().rtt().unwrap_or_default();
+    sleep(rtt.min(MAX_HUSH)).await;
+}
+
+/// The error that a task has ended with.
+fn failure(done: Result<Result<(), Error>, JoinError>) -> Option<Error> {
+    match done {
+        Ok(outcome) => outcome.err(),
+        Err(error) => {
+            error!(%error, "a task of the session failed");
+            None
+        }
+    }
+}
+
 /// Follows the session stream, whose end is the session's end.
 async fn control<S: wt::Session>(
     state: Arc<State<S>>,
@@ -189,6 +233,7 @@ async fn control<S: wt::Session>(
         Err(Error::Cancelled)
     };
     tokio::select! {
+        biased;
         end = updates => end,
         Err(error) = rate::report(&state.session, &mut writer) => Err(error),
     }

@@ -59,7 +59,8 @@ pub(super) enum Ask {
     Track(TrackProducer),
     Announced(Path, Arc<AnnounceSet>, CancellationToken),
     Info(Path, oneshot::Sender<Result<Latest, Error>>),
-    Fetch(FetchRequest, GroupProducer),
+    /// Until the token is cancelled, when nobody wants it any more.
+    Fetch(FetchRequest, GroupProducer, CancellationToken),
     Close(Code, String),
 }
 
@@ -241,14 +242,17 @@ impl Peer {
         let cache = &self.shared.context.cache;
         let producer = GroupProducer::alone(request.group, cache)?;
         let group = producer.consume();
+        let unwanted = CancellationToken::new();
+        let wanted = Arc::new(unwanted.clone().drop_guard());
         // Only a group from its first frame on serves others too.
         if request.frame == 0 {
-            self.shared
-                .shelf
-                .keep(&request.path, group.clone(), cache.limits().max_age);
+            let max_age = cache.limits().max_age;
+            let weak = Arc::downgrade(&wanted);
+            let shelf = &self.shared.shelf;
+            shelf.keep_fetched(&request.path, group.clone(), max_age, weak);
         }
-        self.ask(Ask::Fetch(request.clone(), producer))?;
-        Ok(group)
+        self.ask(Ask::Fetch(request.clone(), producer, unwanted))?;
+        Ok(group.wanting(wanted))
     }
 }
 

@@ -3,11 +3,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use moq_transfork::path::Path;
 use tokio::time::{Instant, interval};
+use tokio_util::sync::DropGuard;
 
 use crate::model::group::GroupConsumer;
 
@@ -29,6 +30,8 @@ struct Entry {
     group: GroupConsumer,
     /// How long it stays once it is whole.
     max_age: Duration,
+    /// Until it is whole, what those have who want it: without any it is fetched no further.
+    wanted: Weak<DropGuard>,
 }
 
 impl Shelf {
@@ -36,14 +39,38 @@ impl Shelf {
     pub(super) fn find(&self, path: &Path, sequence: u64) -> Option<GroupConsumer> {
         let tracks = self.lock();
         let entry = tracks.get(path)?.get(&sequence)?;
-        entry.is_good(Instant::now()).then(|| entry.group.clone())
+        if !entry.is_good(Instant::now()) {
+            return None;
+        }
+        let group = entry.group.clone();
+        if group.finished_at().is_some() {
+            return Some(group);
+        }
+        Some(group.wanting(entry.wanted.upgrade()?))
     }
 
-    /// Keeps a group that is whole, or will be.
+    /// Keeps a group that is whole.
     pub(super) fn keep(&self, path: &Path, group: GroupConsumer, max_age: Duration) {
+        self.keep_fetched(path, group, max_age, Weak::new());
+    }
+
+    /// Keeps a group that is being fetched for as long as somebody has `wanted`.
+    pub(super) fn keep_fetched(
+        &self,
+        path: &Path,
+        group: GroupConsumer,
+        max_age: Duration,
+        wanted: Weak<DropGuard>,
+    ) {
         let mut tracks = self.lock();
         let groups = tracks.entry(path.clone()).or_default();
-        groups.insert(group.sequence(), Entry { group, max_age });
+        let sequence = group.sequence();
+        let entry = Entry {
+            group,
+            max_age,
+            wanted,
+        };
+        groups.insert(sequence, entry);
     }
 
     /// Returns true, once, if there are groups that will grow old: whoever is told so has to

@@ -64,6 +64,8 @@ async fn one_group_each_millisecond_arrives_whole_over_a_long_link() {
         .collect();
     assert_eq!(missing, []);
     assert_eq!(seen.len(), 2001, "nothing else is seen");
+    let stats = world.stats().await;
+    assert_eq!((stats.groups_delivered, stats.groups_given_up), (2001, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -75,10 +77,7 @@ async fn a_late_group_is_delivered() {
     let mut upstream = publisher.subscribed().await;
     upstream.accept(0).await;
     for sequence in [3, 5, 4] {
-        let frame = sequence.to_string();
-        publisher
-            .send_group(upstream.subscribe.id, sequence, &wire(&[&frame]))
-            .await;
+        publisher.send(upstream.subscribe.id, sequence).await;
         assert_eq!(read_all(&mut reader).await, groups([sequence]));
     }
 }
@@ -268,7 +267,7 @@ async fn a_double_start_and_an_unknown_end_cost_nothing_but_themselves() {
         let mut upstream = raw.subscribed().await;
         upstream.accept(0).await;
         let id = upstream.subscribe.id;
-        raw.send_group(id, 0, &wire(&["0"])).await;
+        raw.send(id, 0).await;
         assert_eq!(read_all(&mut reader).await, groups([0]), "{dialect}");
     }
 }
@@ -353,10 +352,7 @@ async fn one_open_group_of_sixty_megabytes_fits_in_a_budget_of_four() {
         if i % 100 == 50 {
             // The others are served meanwhile.
             let sequence = i / 100;
-            let frame = sequence.to_string();
-            publisher
-                .send_group(small_id, sequence, &wire(&[&frame]))
-                .await;
+            publisher.send(small_id, sequence).await;
             assert_eq!(read_all(&mut others).await, groups([sequence]));
         }
     }
@@ -365,9 +361,7 @@ async fn one_open_group_of_sixty_megabytes_fits_in_a_budget_of_four() {
     assert_eq!(downstream.gaps().await, [(0, 0, Code::EVICTED)]);
 
     // A new group of the same track goes through.
-    publisher
-        .send_group(big.subscribe.id, 1, &wire(&["1"]))
-        .await;
+    publisher.send(big.subscribe.id, 1).await;
     let reader = world.client(Dialect::Draft03).await;
     let mut late = reader.subscribe_with("big", Subscription::default());
     assert_eq!(read_all(&mut late).await, groups([1]));

@@ -166,14 +166,12 @@ async fn whoever_comes_after_the_publisher_has_ended_a_track_asks_it_anew() {
         let mut new = second.subscribe("clock");
         let mut upstream = publisher.subscribed().await;
         upstream.accept(0).await;
-        publisher
-            .send_group(upstream.subscribe.id, 0, &wire(&["0"]))
-            .await;
+        publisher.send(upstream.subscribe.id, 0).await;
         assert_eq!(read_all(&mut new).await, groups([0]), "{dialect}");
 
         // A group of the forks may come after the end of its track.
         if dialect != Dialect::Draft03 {
-            publisher.send_group(old_id, 0, &wire(&["0"])).await;
+            publisher.send(old_id, 0).await;
             assert_eq!(read_all(&mut old).await, groups([0]), "{dialect}");
         }
         sleep(LINGER).await;

@@ -47,10 +47,7 @@ impl Chain {
     }
 
     async fn send(&self, sequence: u64) {
-        let frames = wire(&[&sequence.to_string()]);
-        self.publisher
-            .send_group(self.id(), sequence, &frames)
-            .await;
+        self.publisher.send(self.id(), sequence).await;
     }
 
     fn id(&self) -> u64 {

@@ -179,6 +179,12 @@ impl Raw {
         stream.finish().expect("the stream is open");
     }
 
+    /// Sends a whole group of one frame, which says the group's number.
+    pub(crate) async fn send(&self, subscribe: u64, sequence: u64) {
+        let frames = crate::world::wire(&[&sequence.to_string()]);
+        self.send_group(subscribe, sequence, &frames).await;
+    }
+
     /// Takes the next group that the relay sends, after its header.
     pub(crate) async fn group(&self) -> (GroupHeader, GroupReader<Transport>) {
         let recv = soon(self.transport.accept_uni())

@@ -23,6 +23,7 @@ pub(super) async fn serve<S: wt::Session>(
     mut reader: RequestReader<S>,
 ) {
     let outcome = tokio::select! {
+        biased;
         // The peer has heard enough.
         closed = reader.closed() => closed.map_err(Error::from),
         told = tell(state, &source, &please, &mut writer) => told,

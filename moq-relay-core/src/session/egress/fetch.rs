@@ -68,17 +68,39 @@ async fn send<S: wt::Session>(
     writer: &mut FetchWriter<S>,
     mut priority: watch::Receiver<Priority>,
 ) -> Result<(), Error> {
-    let mut group = source.fetch(request).await?;
+    let mut group = tokio::select! {
+        group = source.fetch(request) => group?,
+        _stopped = writer.closed() => return Err(Error::Cancelled),
+    };
     priority.mark_changed();
-    while let Some(bytes) = group.read_wire().await? {
+    loop {
+        let bytes = tokio::select! {
+            bytes = group.read_wire() => bytes?,
+            _stopped = writer.closed() => return Err(Error::Cancelled),
+        };
         if priority.has_changed().unwrap_or(false) {
-            let track = *priority.borrow_and_update();
-            writer.set_priority(stream_priority(track, GroupOrder::Default, request.group));
+            prioritize(writer, *priority.borrow_and_update(), request.group);
         }
+        let Some(bytes) = bytes else { break };
         state.context.stats.bytes_delivered.add(bytes.len() as u64);
-        writer.write(bytes).await?;
+        tokio::select! {
+            biased;
+            written = writer.write(bytes) => written?,
+            // The peer is slow, and what it waits for is gone.
+            error = group.cut() => return Err(error),
+        }
     }
     writer.finish()?;
-    writer.closed().await?;
-    Ok(())
+    loop {
+        tokio::select! {
+            closed = writer.closed() => return Ok(closed?),
+            Ok(()) = priority.changed() => {
+                prioritize(writer, *priority.borrow_and_update(), request.group);
+            }
+        }
+    }
+}
+
+fn prioritize<S: wt::Session>(writer: &mut FetchWriter<S>, track: Priority, group: u64) {
+    writer.set_priority(stream_priority(track, GroupOrder::Default, group));
 }

@@ -92,9 +92,13 @@ async fn dispatch<S: wt::Session>(
 async fn serve_info<S: wt::Session>(
     source: Arc<dyn Source>,
     please: InfoPlease,
-    writer: InfoWriter<S>,
+    mut writer: InfoWriter<S>,
 ) {
-    match source.info(&please.path).await {
+    let answer = tokio::select! {
+        answer = source.info(&please.path) => answer,
+        _stopped = writer.closed() => return,
+    };
+    match answer {
         Ok(latest) => {
             let _gone = writer.reply(&info_message(latest)).await;
         }

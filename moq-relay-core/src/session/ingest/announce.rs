@@ -25,6 +25,7 @@ pub(in crate::session) async fn run<S: wt::Session>(
     opened: Option<(AnnounceRequest<S>, AnnounceReader<S>)>,
 ) -> Result<(), Error> {
     tokio::select! {
+        biased;
         () = ignored.cancelled() => {}
         followed = follow(&state, prefix, &set, opened) => {
             if let Err(error) = followed {

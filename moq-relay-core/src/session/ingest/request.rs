@@ -6,12 +6,13 @@ use moq_transfork::message::{Fetch, InfoPlease};
 use moq_transfork::path::Path;
 use moq_transfork::stream;
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 use web_transport_trait as wt;
 
 use crate::error::Error;
 use crate::model::group::GroupProducer;
 use crate::model::track::{Latest, TrackInfo};
-use crate::session::ingest::{group, known_latest};
+use crate::session::ingest::{group, known_latest, lost};
 use crate::session::state::State;
 use crate::source::FetchRequest;
 
@@ -38,11 +39,12 @@ pub(in crate::session) async fn info<S: wt::Session>(
     Ok(())
 }
 
-/// Fetches a group of the past into `group`.
+/// Fetches a group of the past into `group`, until nobody wants it any more.
 pub(in crate::session) async fn fetch<S: wt::Session>(
     state: Arc<State<S>>,
     request: FetchRequest,
     group: GroupProducer,
+    unwanted: CancellationToken,
 ) -> Result<(), Error> {
     let fetch = Fetch {
         path: request.path,
@@ -51,12 +53,19 @@ pub(in crate::session) async fn fetch<S: wt::Session>(
         frame: request.frame,
     };
     state.context.stats.fetches_total.add(1);
-    match stream::fetch(&state.session, state.dialect, &fetch).await {
-        Ok((mut request, reader)) => {
-            group::fill(&state, group, reader).await;
-            let _gone = request.finish();
-        }
-        Err(error) => group.abort(error.into()),
+    tokio::select! {
+        () = unwanted.cancelled() => {}
+        () = fetch_wanted(&state, &fetch, group) => {}
     }
     Ok(())
+}
+
+async fn fetch_wanted<S: wt::Session>(state: &State<S>, fetch: &Fetch, group: GroupProducer) {
+    match stream::fetch(&state.session, state.dialect, fetch).await {
+        Ok((mut request, reader)) => {
+            group::fill(state, group, reader).await;
+            let _gone = request.finish();
+        }
+        Err(error) => group.abort(lost(error)),
+    }
 }

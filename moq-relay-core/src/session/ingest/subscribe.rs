@@ -1,6 +1,7 @@
 //! Subscribes to a track of a peer, once, with the demand of all its readers.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use moq_transfork::dialect::Dialect;
@@ -23,6 +24,8 @@ struct Entry<S: wt::Session> {
     state: Arc<State<S>>,
     peer: Peer,
     track: Arc<TrackProducer>,
+    /// Set once the publisher has ended the track, even if groups may still follow.
+    finished: AtomicBool,
 }
 
 /// Keeps a track fed for as long as anybody reads it, and a moment longer.
@@ -36,6 +39,7 @@ pub(in crate::session) async fn run<S: wt::Session>(
         state: state.clone(),
         peer,
         track: Arc::new(track),
+        finished: AtomicBool::new(false),
     };
     async {
         let track = &entry.track;
@@ -88,6 +92,7 @@ async fn follow<S: wt::Session>(entry: &Entry<S>) -> Result<(), Error> {
         };
         match left {
             Left::Finished => {
+                entry.finished.store(true, Ordering::Relaxed);
                 // Whoever comes now asks the publisher anew.
                 entry.peer.shelve(track);
                 // The forks do not wait for their groups, which travel on streams of their own.
@@ -122,7 +127,12 @@ async fn expire(track: &TrackProducer) -> Result<(), Error> {
 
 impl<S: wt::Session> Drop for Entry<S> {
     fn drop(&mut self) {
-        self.track.end(Err(Error::Dropped));
+        let finished = self.finished.load(Ordering::Relaxed);
+        self.track.end(if finished {
+            Ok(())
+        } else {
+            Err(Error::Dropped)
+        });
         self.peer.shelve(&self.track);
         if let Some(tidy) = self.peer.tidy() {
             self.state.chore(tidy);
