@@ -169,7 +169,9 @@ impl<D: Dial> Cluster<D> {
     /// relay is drained.
     pub async fn leave(&self, grace: Duration) {
         let shared = &self.shared;
-        info!("leaves the cluster");
+        if shared.config.root.is_some() {
+            info!("leaves the cluster");
+        }
         shared.relay.origin().withdraw();
         drop(shared.own().take());
         shared.wanted.send_replace(false);

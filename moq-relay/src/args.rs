@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use moq_relay_core::relay::RelayConfig;
 
+use crate::cluster::args::ClusterArgs;
 use crate::transport::Congestion;
 use crate::units;
 
@@ -15,6 +16,9 @@ Examples:
     moq-relay --dev
   Serve the world:
     moq-relay --bind '[::]:443' --tls-cert relay.pem --tls-key relay.key
+  One node of a cluster, which the others reach as a.example:
+    moq-relay --cluster-root root.example --cluster-node a.example \\
+      --cluster-secret-file secret --tls-cert a.pem --tls-key a.key --bind '[::]:443'
   Two names on one port:
     moq-relay --tls-cert a.pem --tls-key a.key --tls-cert b.pem --tls-key b.key
 
@@ -38,6 +42,10 @@ pub struct Args {
     /// How much, how fast, how long.
     #[command(flatten)]
     pub limits: LimitArgs,
+
+    /// Other relays.
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
 
     /// What to log.
     #[command(flatten)]

@@ -10,23 +10,41 @@ use tokio::net::lookup_host;
 use tokio::time::timeout;
 
 use crate::session::Session;
-use crate::transport::{Congestion, client_config};
+use crate::transport::{Congestion, client_config, link_config};
 
 /// Time for one address of a host to answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The same for nodes of a cluster, which have 5 s for all their addresses together, and are tried
+/// again and again.
+const LINK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Dials other relays over raw QUIC, from an endpoint that may accept clients too.
 #[derive(Debug, Clone)]
 pub struct Dialer {
     endpoint: Endpoint,
     config: ClientConfig,
+    /// Time for one address of a host to answer.
+    timeout: Duration,
 }
 
 impl Dialer {
     /// Dials with these certificates believed and these ALPNs offered.
     pub fn new(endpoint: Endpoint, tls: QuicClientConfig, congestion: Congestion) -> Self {
-        let config = client_config(tls, congestion);
-        Self { endpoint, config }
+        Self {
+            endpoint,
+            config: client_config(tls, congestion),
+            timeout: TIMEOUT,
+        }
+    }
+
+    /// Dials nodes of a cluster, whose loss is to be noticed sooner.
+    pub fn for_links(endpoint: Endpoint, tls: QuicClientConfig, congestion: Congestion) -> Self {
+        Self {
+            endpoint,
+            config: link_config(tls, congestion),
+            timeout: LINK_TIMEOUT,
+        }
     }
 
     /// Opens a session to a host, trying its addresses one after the other.
@@ -37,7 +55,7 @@ impl Dialer {
     pub async fn dial(&self, host: &str, port: u16) -> Result<Session, DialError> {
         let mut last = DialError::NoAddress;
         for addr in lookup_host((host, port)).await? {
-            match timeout(TIMEOUT, self.connect(addr, host)).await {
+            match timeout(self.timeout, self.connect(addr, host)).await {
                 Ok(Ok(session)) => return Ok(session),
                 Ok(Err(error)) => last = error,
                 Err(_) => last = DialError::Timeout,

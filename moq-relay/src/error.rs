@@ -1,6 +1,7 @@
 //! Why the process ends.
 
 use std::io;
+use std::path::PathBuf;
 
 use crate::log::LogError;
 use crate::sockets::BindError;
@@ -29,6 +30,23 @@ pub enum Error {
     /// The UDP socket broke.
     #[error("the UDP socket failed; the log has the reason")]
     Endpoint,
+    /// The relay is to be a node, and nothing tells who else is one.
+    #[error(
+        "a cluster needs --cluster-tls-root or --cluster-secret-file to tell who is a node, or \
+         --cluster-open to take anyone for one"
+    )]
+    ClusterProof,
+    /// The file of the cluster's secret is not as it should be.
+    #[error("--cluster-secret-file {}: {problem}", path.display())]
+    ClusterSecret {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The system has no random numbers.
+    #[error("the system has no random numbers")]
+    Random,
     /// A second signal came while groups were finishing.
     #[error("stopped by a second signal before every session was closed")]
     Interrupted,
@@ -38,8 +56,12 @@ impl Error {
     /// Returns the exit code: 2 for what was wrong from the start, 1 for what failed since.
     pub const fn exit_code(&self) -> u8 {
         match self {
-            Self::Log(_) | Self::Tls(_) => 2,
-            Self::Bind(_) | Self::System { .. } | Self::Endpoint | Self::Interrupted => 1,
+            Self::Log(_) | Self::Tls(_) | Self::ClusterProof | Self::ClusterSecret { .. } => 2,
+            Self::Random
+            | Self::Bind(_)
+            | Self::System { .. }
+            | Self::Endpoint
+            | Self::Interrupted => 1,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{TcpListener, UdpSocket};
+use std::pin::pin;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -12,7 +13,7 @@ use moq_relay::signals::Signals;
 use moq_relay::sockets::BindError;
 use moq_relay::tls::identity::Identity;
 use moq_relay::tls::trust::Trust;
-use moq_relay::{endpoint, http, log, sockets, tls, transport};
+use moq_relay::{cluster, endpoint, http, log, sockets, tls, transport};
 use moq_relay_core::relay::Relay;
 use quinn::Endpoint;
 use tokio::runtime::Builder;
@@ -47,23 +48,33 @@ async fn run(args: &Args) -> Result<(), Error> {
         .first()
         .map(Identity::fingerprint)
         .unwrap_or_default();
-    let config = transport::server_config(tls::server_config(identities)?, args.limits.congestion);
+    let cluster_config = cluster::config(&args.cluster)?;
+    let nodes = cluster::roots(&args.cluster)?;
+    let has_roots = nodes.is_some();
+    let tls = tls::server_config_with(identities.clone(), nodes)?;
+    let config = transport::server_config(tls, args.limits.congestion);
 
     let (udp, tcp) = bind(args)?;
     let endpoint = endpoint::open(udp, config).map_err(Error::system("use the UDP socket"))?;
     tell_listeners(&endpoint, tcp.as_ref()).map_err(Error::system("tell the address bound"))?;
     let relay = Relay::new(args.limits.relay_config());
-    let mut server = Server::new(endpoint, relay, args.limits.max_connections);
+    let node = cluster::build(args, cluster_config, relay, endpoint.clone(), &identities)?;
+    let max_connections = args.limits.max_connections;
+    let mut server = Server::of_node(endpoint, node.clone(), has_roots, max_connections);
+    // It runs to the very end: links carry groups until then.
+    let mut links = pin!(node.run());
 
     tokio::select! {
         biased;
         signal = signals.next() => info!(signal, "stopping"),
+        () = &mut links => return Err(Error::Endpoint),
         result = serve_http(tcp, fingerprint) => return result,
         () = server.run() => return Err(Error::Endpoint),
     }
     tokio::select! {
         biased;
         _ = signals.next() => Err(Error::Interrupted),
+        () = &mut links => Err(Error::Endpoint),
         () = server.shutdown(args.limits.grace) => Ok(()),
     }
 }

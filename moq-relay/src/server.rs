@@ -5,15 +5,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use moq_relay_cluster::cluster::Cluster;
+use moq_relay_cluster::config::Config;
 use moq_relay_core::relay::Relay;
 use quinn::{Endpoint, Incoming, VarInt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tracing::{Instrument, debug, error, info, info_span, warn};
 use web_transport_trait::Session as _;
 
 use crate::accept::{Accepted, Via, accept};
+use crate::cluster::{QuicDial, visitor};
 
 /// Handshakes under way from which on a client must first prove its address, which costs it a
 /// round trip and a forger everything.
@@ -32,7 +35,9 @@ const NO_ERROR: VarInt = VarInt::from_u32(0x100);
 #[derive(Debug)]
 pub struct Server {
     endpoint: Endpoint,
-    relay: Relay,
+    cluster: Cluster<QuicDial>,
+    /// Whether clients are asked for certificates of nodes.
+    has_roots: bool,
     /// One permit for each connection that may exist.
     slots: Arc<Semaphore>,
     /// One permit for each handshake that goes without a proof of address.
@@ -48,10 +53,24 @@ pub struct Server {
 impl Server {
     /// Accepts on this endpoint, at most so many connections at a time.
     pub fn new(endpoint: Endpoint, relay: Relay, max_connections: u32) -> Self {
+        let config = Config::default();
+        let cluster = Cluster::new(relay, config, QuicDial::default());
+        Self::of_node(endpoint, cluster, false, max_connections)
+    }
+
+    /// Accepts for a relay that is one of many; `has_roots` tells whether the endpoint asks for
+    /// certificates of nodes.
+    pub fn of_node(
+        endpoint: Endpoint,
+        cluster: Cluster<QuicDial>,
+        has_roots: bool,
+        max_connections: u32,
+    ) -> Self {
         let slots = usize::try_from(max_connections).unwrap_or(Semaphore::MAX_PERMITS);
         Self {
             endpoint,
-            relay,
+            cluster,
+            has_roots,
             slots: Arc::new(Semaphore::new(slots.min(Semaphore::MAX_PERMITS))),
             trust: Arc::new(Semaphore::new(RETRY_ABOVE)),
             connections: JoinSet::new(),
@@ -75,16 +94,23 @@ impl Server {
         }
     }
 
-    /// Accepts no more clients, lets groups under way finish for as long as `grace`, and closes
-    /// every session.
+    /// Accepts no more clients, leaves the cluster, lets groups under way finish, all for as long
+    /// as `grace`, and closes every session.
     pub async fn shutdown(mut self, grace: Duration) {
         info!(
             connections = self.connections.len(),
             ?grace,
             "finishing groups under way"
         );
+        let drain = async {
+            let begun = Instant::now();
+            // The other half is for clients.
+            self.cluster.leave(grace / 2).await;
+            let rest = grace.saturating_sub(begun.elapsed());
+            self.cluster.relay().drain(rest).await;
+        };
         tokio::select! {
-            () = self.relay.drain(grace) => {}
+            () = drain => {}
             never = refuse_all(&self.endpoint) => match never {},
         }
         let ended = timeout(CLOSE_TIMEOUT, async {
@@ -120,7 +146,7 @@ impl Server {
         self.admitted += 1;
         let remote = canonical(incoming.remote_address());
         let span = info_span!("session", id = self.admitted, %remote);
-        let connection = connection(incoming, self.relay.clone(), slot, trust);
+        let connection = connection(incoming, self.cluster.clone(), self.has_roots, slot, trust);
         self.connections.spawn(connection.instrument(span));
     }
 
@@ -140,26 +166,28 @@ impl Server {
 /// Serves one client, from its first packet to its end.
 async fn connection(
     incoming: Incoming,
-    relay: Relay,
+    cluster: Cluster<QuicDial>,
+    has_roots: bool,
     slot: OwnedSemaphorePermit,
     trust: Option<OwnedSemaphorePermit>,
 ) {
     let accepted = accept(incoming).await;
     drop(trust);
     match accepted {
-        Ok(accepted) => serve(accepted, &relay).await,
+        Ok(accepted) => serve(accepted, &cluster, has_roots).await,
         Err(error) => debug!(%error, "no session"),
     }
     drop(slot);
 }
 
-async fn serve(accepted: Accepted, relay: &Relay) {
+async fn serve(accepted: Accepted, cluster: &Cluster<QuicDial>, has_roots: bool) {
     let Accepted { session, via } = accepted;
     match via {
         Via::WebTransport(path) => info!(via = "webtransport", ?path, "connected"),
         Via::Quic => info!(via = "quic", "connected"),
     }
-    match relay.serve(session.clone()).await {
+    let visitor = visitor(&session, has_roots);
+    match cluster.serve(session.clone(), visitor).await {
         Ok(()) => info!("disconnected"),
         Err(error) => info!(%error, "disconnected"),
     }

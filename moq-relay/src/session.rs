@@ -3,10 +3,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use rustls::pki_types::CertificateDer;
 use web_transport_quinn as quic;
 use web_transport_trait as wt;
 
 use crate::transport::StreamGrants;
+
+/// Tells the values that we export from TLS handshakes from those of others (RFC 5705).
+const BINDING_LABEL: &[u8] = b"EXPERIMENTAL moq-relay-cluster";
 
 /// A WebTransport or raw QUIC session that raises its stream limits as its peer needs them.
 ///
@@ -24,6 +28,22 @@ impl Session {
         let conn = quinn::Connection::clone(&inner);
         let grants = Arc::new(StreamGrants::new(conn));
         Self { inner, grants }
+    }
+
+    /// What only the two ends of this session know: a value exported from its TLS handshake.
+    pub fn binding(&self) -> Option<[u8; 32]> {
+        let mut binding = [0; 32];
+        let exported = self
+            .inner
+            .export_keying_material(&mut binding, BINDING_LABEL, &[]);
+        exported.ok().map(|()| binding)
+    }
+
+    /// The certificate that the peer showed, if it was asked for one and had one.
+    pub fn certificate(&self) -> Option<CertificateDer<'static>> {
+        let identity = self.inner.peer_identity()?;
+        let chain = identity.downcast::<Vec<CertificateDer<'static>>>().ok()?;
+        chain.first().cloned()
     }
 }
 

@@ -26,6 +26,13 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 /// CPU.
 const KEEP_ALIVE: Duration = Duration::from_secs(4);
 
+/// Idle time after which a link to another node is given up: subscribers fail over after that.
+const LINK_IDLE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Silence after which a link is pinged by the side that dialled it. Three pings may be lost before
+/// [`LINK_IDLE_TIMEOUT`].
+const LINK_KEEP_ALIVE: Duration = Duration::from_millis(700);
+
 /// Bytes written but not yet acknowledged, per connection: 84 Mbit/s at 100 ms. This is what a
 /// stalled viewer pins, and 512 KiB already cost less than 2 % of CPU against 10 MB.
 const SEND_WINDOW: u64 = 1 << 20;
@@ -106,6 +113,19 @@ pub fn server_config(tls: QuicServerConfig, congestion: Congestion) -> quinn::Se
 pub fn client_config(tls: QuicClientConfig, congestion: Congestion) -> quinn::ClientConfig {
     let mut config = quinn::ClientConfig::new(Arc::new(tls));
     config.transport_config(Arc::new(transport_config(congestion)));
+    config
+}
+
+/// Builds what quinn wants to know to dial other nodes of a cluster: as [`client_config`], and
+/// their loss is noticed sooner. The lower idle time of both sides counts.
+pub fn link_config(tls: QuicClientConfig, congestion: Congestion) -> quinn::ClientConfig {
+    let mut transport = transport_config(congestion);
+    let idle = u32::try_from(LINK_IDLE_TIMEOUT.as_millis()).unwrap_or(u32::MAX);
+    transport
+        .max_idle_timeout(Some(VarInt::from_u32(idle).into()))
+        .keep_alive_interval(Some(LINK_KEEP_ALIVE));
+    let mut config = quinn::ClientConfig::new(Arc::new(tls));
+    config.transport_config(Arc::new(transport));
     config
 }
 

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use quinn::crypto::rustls::NoInitialCipherSuite;
+use rustls::server::VerifierBuilderError;
 
 /// Tells what is wrong with a certificate, a key or a root, in a line that says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +55,9 @@ pub enum TlsError {
         /// The key.
         key: PathBuf,
     },
+    /// The roots of the cluster's nodes cannot be used.
+    #[error("the certificates given by --cluster-tls-root do not do for clients: {0}")]
+    Nodes(#[from] VerifierBuilderError),
     /// The development certificate cannot be made for these names.
     #[error(
         "cannot make a certificate for the names given by --dev-name: {0}; use host names or addresses"

@@ -74,11 +74,8 @@ impl Identity {
 
     /// Returns whether the certificate covers this name.
     pub fn covers(&self, name: &ServerName<'_>) -> bool {
-        let Ok(der) = self.0.end_entity_cert() else {
-            return false;
-        };
-        ParsedCertificate::try_from(der)
-            .is_ok_and(|cert| rustls::client::verify_server_name(&cert, name).is_ok())
+        let der = self.0.end_entity_cert();
+        der.is_ok_and(|der| certificate_covers(der, name))
     }
 
     /// Returns the SHA-256 of the first certificate's DER in hexadecimal: 64 digits, by which
@@ -101,6 +98,12 @@ impl fmt::Debug for Identity {
             .field(&self.fingerprint())
             .finish()
     }
+}
+
+/// Tells whether a certificate covers this name.
+pub fn certificate_covers(der: &CertificateDer<'_>, name: &ServerName<'_>) -> bool {
+    ParsedCertificate::try_from(der)
+        .is_ok_and(|cert| rustls::client::verify_server_name(&cert, name).is_ok())
 }
 
 /// Reads all certificates of a PEM file; there is at least one.

@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 use moq_transfork::dialect::alpn;
 use quinn::crypto::rustls::QuicServerConfig;
+use rustls::RootCertStore;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::server::WebPkiClientVerifier;
 use rustls::version::TLS13;
 
 use crate::tls::error::TlsError;
@@ -37,9 +39,28 @@ pub fn provider() -> Arc<CryptoProvider> {
 ///
 /// Fails when the cryptography does not do for QUIC.
 pub fn server_config(identities: Vec<Identity>) -> Result<QuicServerConfig, TlsError> {
+    server_config_with(identities, None)
+}
+
+/// As [`server_config`]; with roots of `nodes`, clients may show a certificate that these vouch
+/// for.
+///
+/// # Errors
+///
+/// Fails when the cryptography does not do for QUIC, or the roots do not for clients.
+pub fn server_config_with(
+    identities: Vec<Identity>,
+    nodes: Option<Arc<RootCertStore>>,
+) -> Result<QuicServerConfig, TlsError> {
+    let verifier = match nodes {
+        Some(roots) => WebPkiClientVerifier::builder_with_provider(roots, provider())
+            .allow_unauthenticated()
+            .build()?,
+        None => WebPkiClientVerifier::no_client_auth(),
+    };
     let mut config = rustls::ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13])?
-        .with_no_client_auth()
+        .with_client_cert_verifier(verifier)
         .with_cert_resolver(Arc::new(Resolver::new(identities)));
     config.alpn_protocols = alpns(ALPN_RAW.into_iter().chain([ALPN_H3]));
     Ok(config.try_into()?)

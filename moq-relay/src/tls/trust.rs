@@ -7,12 +7,13 @@ use quinn::crypto::rustls::QuicClientConfig;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::sign::SingleCertAndKey;
 use rustls::version::TLS13;
 use rustls::{DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
 use crate::args::TlsArgs;
 use crate::tls::error::TlsError;
-use crate::tls::identity::{content, read_certificates};
+use crate::tls::identity::{Identity, content, read_certificates};
 use crate::tls::{alpns, provider};
 
 /// Whose certificates are believed when dialling other relays.
@@ -34,7 +35,7 @@ impl Trust {
     ///
     /// Fails when a file of roots cannot be read or holds none.
     pub fn load(args: &TlsArgs) -> Result<Self, TlsError> {
-        let roots = read_roots(&args.tls_root)?;
+        let roots = read_roots("--tls-root", &args.tls_root)?;
         if args.tls_disable_verify {
             return Ok(Self::Anyone);
         }
@@ -51,6 +52,19 @@ impl Trust {
     ///
     /// Fails when the system's roots are asked for and there are none.
     pub fn client_config(&self, alpn: &[&str]) -> Result<QuicClientConfig, TlsError> {
+        self.client_config_as(alpn, None)
+    }
+
+    /// As [`client_config`](Self::client_config), showing a certificate to servers that ask.
+    ///
+    /// # Errors
+    ///
+    /// As [`client_config`](Self::client_config).
+    pub fn client_config_as(
+        &self,
+        alpn: &[&str],
+        identity: Option<&Identity>,
+    ) -> Result<QuicClientConfig, TlsError> {
         let builder = rustls::ClientConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&TLS13])?;
         let builder = match self {
@@ -60,19 +74,30 @@ impl Trust {
                 .dangerous()
                 .with_custom_certificate_verifier(Arc::new(AnyCertificate::new())),
         };
-        let mut config = builder.with_no_client_auth();
+        let mut config = match identity {
+            Some(identity) => {
+                let one = Arc::new(SingleCertAndKey::from(identity.certified()));
+                builder.with_client_cert_resolver(one)
+            }
+            None => builder.with_no_client_auth(),
+        };
         config.alpn_protocols = alpns(alpn.iter().copied());
         Ok(config.try_into()?)
     }
 }
 
-fn read_roots(paths: &[PathBuf]) -> Result<RootCertStore, TlsError> {
+/// Reads the root certificates that `flag` names.
+///
+/// # Errors
+///
+/// Fails when a file cannot be read or holds no certificate that can be used.
+pub fn read_roots(flag: &'static str, paths: &[PathBuf]) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
     for path in paths {
-        for cert in read_certificates("--tls-root", path)? {
+        for cert in read_certificates(flag, path)? {
             roots.add(cert).map_err(|error| {
                 let problem = format!("holds a certificate that cannot be used: {error}");
-                content("--tls-root", path, problem)
+                content(flag, path, problem)
             })?;
         }
     }

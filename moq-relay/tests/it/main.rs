@@ -7,6 +7,7 @@
 
 mod certificates;
 mod client;
+mod cluster;
 mod command_line;
 mod development;
 mod process;

@@ -76,7 +76,12 @@ pub(crate) struct Process {
 impl Process {
     /// Starts a relay on a free port of the loopback interface, and waits until it listens.
     pub(crate) async fn start(flags: &[&str]) -> Self {
-        let flags = [&["--bind", "127.0.0.1:0"], flags].concat();
+        Self::start_at("127.0.0.1:0", flags).await
+    }
+
+    /// Starts a relay on this address, and waits until it listens.
+    pub(crate) async fn start_at(bind: &str, flags: &[&str]) -> Self {
+        let flags = [&["--bind", bind], flags].concat();
         let mut child = command(&flags).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
         let expected = if flags.contains(&"--dev") { 2 } else { 1 };
@@ -165,6 +170,11 @@ impl Files {
         let path: PathBuf = self.0.path().join(name);
         std::fs::write(&path, content).unwrap();
         path.to_str().unwrap().to_owned()
+    }
+
+    /// The path of a file.
+    pub(crate) fn path(&self, name: &str) -> String {
+        self.0.path().join(name).to_str().unwrap().to_owned()
     }
 
     /// Makes a self-signed certificate for this name; returns the paths of it and its key.
