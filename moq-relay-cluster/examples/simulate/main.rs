@@ -6,7 +6,12 @@
 //! cargo run --release -p moq-relay-cluster --example simulate -- --cost 10,100,1000
 //! ```
 
-#[path = "cost.rs"]
+#![expect(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a program that prints what it measures"
+)]
+
 mod cost;
 #[path = "../../tests/net/mod.rs"]
 mod net;
