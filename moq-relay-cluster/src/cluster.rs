@@ -25,7 +25,7 @@ use crate::connect::Target;
 use crate::dial::{Dial, Visitor};
 use crate::hello::{Hello, Side};
 use crate::link;
-use crate::links::{Links, Other, Registered};
+use crate::links::{Links, Other};
 use crate::membership::{Membership, News};
 use crate::pursuit;
 use crate::snapshot::Snapshot;
@@ -51,6 +51,9 @@ pub(crate) struct Shared<D> {
     random: Mutex<fastrand::Rng>,
     /// The announcement of this node's own name.
     own: Mutex<Option<Route>>,
+    /// News of nodes, for the pursuits.
+    news: mpsc::Sender<News>,
+    heard: Mutex<Option<mpsc::Receiver<News>>>,
     /// True until this node leaves.
     wanted: watch::Sender<bool>,
 }
@@ -67,8 +70,11 @@ impl<D: Dial> Cluster<D> {
     pub fn new(relay: Relay, config: Config, dial: D) -> Self {
         let mut random = fastrand::Rng::with_seed(config.seed);
         let own = config.node.as_ref();
-        let route = own.map(|own| relay.origin().attach_node(own, &Locality::Local));
+        let route = own.and_then(|own| relay.origin().attach_node(own, &Locality::Local));
+        let (news, heard) = mpsc::channel(MAX_NEWS);
         let shared = Shared {
+            news,
+            heard: Mutex::new(Some(heard)),
             links: Links::new(config.node.clone()),
             instance: random.u64(..),
             random: Mutex::new(random),
@@ -83,8 +89,8 @@ impl<D: Dial> Cluster<D> {
         }
     }
 
-    /// Finds the other nodes and keeps links to them. It never ends; dropping it closes the links
-    /// that were dialled here.
+    /// Finds the other nodes and keeps links to them. It never ends, and is run once; dropping it
+    /// closes the links that were dialled here.
     pub async fn run(&self) {
         let shared = &self.shared;
         let Config {
@@ -93,20 +99,23 @@ impl<D: Dial> Cluster<D> {
         if auth.open {
             warn!("anyone may act as a node of this cluster");
         }
-        let Some(root) = root else {
+        let Some(mut news) = shared.heard().take() else {
+            // It runs already.
             return std::future::pending().await;
         };
-        let name = node.as_ref().map(NodeName::as_str);
-        info!(%root, node = name, "joins the cluster");
-        let (sender, mut news) = mpsc::channel(MAX_NEWS);
-        let membership = Arc::new(Membership::new(node.clone(), sender));
+        let membership = Membership::new(node.clone(), shared.news.clone());
+        let membership = Arc::new(membership);
         let follow = |peer: Peer| {
             let membership = membership.clone();
             async move { membership.follow(&peer).await }
         };
         let wanted = shared.wanted.subscribe();
         let rooted = async {
-            pursuit::run(shared, root, Target::Root, wanted, follow).await;
+            if let Some(root) = root {
+                let name = node.as_ref().map(NodeName::as_str);
+                info!(%root, node = name, "joins the cluster");
+                pursuit::run(shared, root, Target::Root, wanted, follow).await;
+            }
             // This node leaves; its other links stay until it is gone.
             std::future::pending().await
         };
@@ -142,7 +151,7 @@ impl<D: Dial> Cluster<D> {
     pub async fn serve<S: wt::Session>(&self, session: S, visitor: Visitor) -> Result<(), Error> {
         let shared = &self.shared;
         let met = Arc::new(OnceLock::new());
-        let claim = Arc::new(Claim::default());
+        let claim = Arc::new(OnceLock::new());
         let mut options = ServeOptions::default();
         options.doorkeeper = {
             let (shared, met) = (shared.clone(), met.clone());
@@ -150,14 +159,13 @@ impl<D: Dial> Cluster<D> {
         };
         if shared.config.auth.open {
             let (shared, claim) = (shared.clone(), claim.clone());
-            options.claims = Box::new(move |name| shared.believe(name, &claim));
+            options.claims = Some(Box::new(move |name| shared.believe(name, &claim)));
         }
         let visit = shared.relay.accept(session, options).await?;
         let Some(other) = met.get() else {
-            let _once = claim.peer.set(visit.peer().clone());
             let ended = visit.run().await;
-            if let Some(link) = claim.lock().take() {
-                link.end(ended.as_ref().err().map(Error::to_string));
+            if let Some(name) = claim.get().cloned() {
+                let _shut_down = shared.news.send(News::Gone(name)).await;
             }
             return ended;
         };
@@ -191,13 +199,6 @@ impl<D: Dial> Cluster<D> {
     pub fn relay(&self) -> &Relay {
         &self.shared.relay
     }
-}
-
-/// A client of the forks that may turn out to be a node.
-#[derive(Default)]
-struct Claim {
-    peer: OnceLock<Peer>,
-    link: Mutex<Option<Registered>>,
 }
 
 impl<D: Dial> Shared<D> {
@@ -250,22 +251,20 @@ impl<D: Dial> Shared<D> {
         })
     }
 
-    /// Decides on a client that announces the name of a node.
-    fn believe(&self, name: &NodeName, claim: &Claim) -> bool {
-        let Some(peer) = claim.peer.get() else {
-            return false;
-        };
-        // Relays of the forks tell others' names as their own.
-        if self.config.node.as_ref() == Some(name) || self.config.root.as_ref() == Some(name) {
-            return false;
+    /// Decides on a client of the forks that announces the name of a node.
+    ///
+    /// They announce their own name to the root alone, and nothing else on that session; to others
+    /// they repeat the names that they were told. Either way they are relays, and what they publish
+    /// is heard on a link that is dialled to them from here.
+    fn believe(&self, name: &NodeName, claim: &OnceLock<NodeName>) -> Role {
+        if self.config.root.is_some() || self.config.node.as_ref() == Some(name) {
+            return Role::Member;
         }
-        let other = Other {
-            name: name.clone(),
-            instance: None,
-            dialled: false,
-        };
-        *claim.lock() = Some(self.links.register(&other, peer.clone()));
-        true
+        if self.news.try_send(News::Found(name.clone())).is_err() {
+            return Role::Client;
+        }
+        let _once = claim.set(name.clone());
+        Role::Node(name.clone())
     }
 
     /// What this node says of itself.
@@ -291,14 +290,12 @@ impl<D: Dial> Shared<D> {
         self.random.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn heard(&self) -> MutexGuard<'_, Option<mpsc::Receiver<News>>> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn own(&self) -> MutexGuard<'_, Option<Route>> {
         self.own.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Claim {
-    fn lock(&self) -> MutexGuard<'_, Option<Registered>> {
-        self.link.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

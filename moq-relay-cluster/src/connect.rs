@@ -72,7 +72,8 @@ async fn agree<D: Dial>(
     });
     let auth = shared.config.auth.clone();
     let mut options = ConnectOptions::to(name.clone());
-    options.publish = shared.config.node.is_some();
+    // A member without a name keeps its own to itself; a root need not have one.
+    options.publish = shared.config.node.is_some() || shared.config.root.is_none();
     if auth.open {
         options.dialects.extend([Dialect::Fork02, Dialect::Fork04]);
     }

@@ -29,6 +29,9 @@ pub enum Locality {
     Local,
     /// At another relay, which this one is linked to.
     Remote(NodeName),
+    /// At a relay that may only repeat what it has heard, from this one or from another: the relays
+    /// of the forks announce what comes from a node as their own.
+    Hearsay(NodeName),
 }
 
 /// The directory of routes, and the [`Source`] of everything that users publish. Clones share it.
@@ -89,8 +92,12 @@ struct Nothing;
 impl Origin {
     /// Adds a route: `source` publishes `path`.
     ///
+    /// Hearsay counts only while there is nothing better: it does not come back to life when that
+    /// goes, for it may be all that is left of it.
+    ///
     /// # Errors
-    /// [`Error::Unauthorized`] if the path belongs to the cluster.
+    /// [`Error::Unauthorized`] if the path belongs to the cluster, [`Error::Duplicate`] if it is
+    /// hearsay of a path that somebody publishes.
     pub fn attach(
         &self,
         path: Path,
@@ -100,21 +107,30 @@ impl Origin {
         if is_internal(&path) {
             return Err(Error::Unauthorized);
         }
-        Ok(self.add(path, source, locality))
+        self.add(path, source, locality).ok_or(Error::Duplicate)
     }
 
     /// Announces a node to those who ask for nodes. The name of this relay itself is local.
-    pub fn attach_node(&self, node: &NodeName, locality: &Locality) -> Route {
+    ///
+    /// Returns nothing for hearsay of a node that is known.
+    pub fn attach_node(&self, node: &NodeName, locality: &Locality) -> Option<Route> {
         self.add(node.path(), Arc::new(Nothing), locality)
     }
 
-    fn add(&self, path: Path, source: Arc<dyn Source>, locality: &Locality) -> Route {
+    fn add(&self, path: Path, source: Arc<dyn Source>, locality: &Locality) -> Option<Route> {
         let rank = Rank::new(&path, locality);
         let is_local = rank == Rank::Local;
+        let is_hearsay = |rank: &Rank| matches!(rank, Rank::Hearsay(_));
         let mut directory = self.lock();
+        if is_hearsay(&rank) && directory.routes.contains_key(&path) {
+            return None;
+        }
         let id = directory.next_id;
         directory.next_id += 1;
         let routes = directory.routes.entry(path.clone()).or_default();
+        let outdone: Vec<_> = routes
+            .extract_if(.., |entry| is_hearsay(&entry.rank))
+            .collect();
         // Best first, and the newest first among equals.
         let place = routes.partition_point(|entry| entry.rank < rank);
         routes.insert(place, Entry { id, rank, source });
@@ -122,11 +138,14 @@ impl Origin {
         if is_local && !directory.withdrawn {
             self.shared.local.insert(&path);
         }
-        Route {
+        drop(directory);
+        // Outside the lock: the last holder of a source may free much.
+        drop(outdone);
+        Some(Route {
             origin: self.clone(),
             path,
             id,
-        }
+        })
     }
 
     /// Tells the other relays that nothing is published here any more, for good. What they have

@@ -22,8 +22,8 @@ use crate::stats::Gauge;
 /// Decides who a peer is by the extensions of its setup.
 pub type Doorkeeper = Box<dyn FnOnce(&Extensions) -> Result<Admission, Error> + Send>;
 
-/// Decides whether a client that announces the name of a node is that node.
-pub type Claims = Box<dyn Fn(&NodeName) -> bool + Send + Sync>;
+/// Decides who a client is that announces the name of a node: [`Role::Client`] if it lies.
+pub type Claims = Box<dyn Fn(&NodeName) -> Role + Send + Sync>;
 
 /// Told once when a peer turns out to publish: the time to grant it more streams than a
 /// subscriber needs.
@@ -43,9 +43,9 @@ pub struct Admission {
 pub struct ServeOptions {
     /// Decides who the peer is. Default: a client.
     pub doorkeeper: Doorkeeper,
-    /// Decides on clients that announce the name of a node. Default: none is one, and such
-    /// announcements are passed over.
-    pub claims: Claims,
+    /// Decides on clients of the forks' dialects that announce the name of a node. Default: none
+    /// is one, and such announcements are passed over.
+    pub claims: Option<Claims>,
     /// Default: does nothing.
     pub on_publisher: OnPublisher,
 }
@@ -108,7 +108,9 @@ impl<S: wt::Session> Visit<S> {
         }
     }
 
-    pub(crate) fn with(mut self, claims: Claims, on_publisher: OnPublisher) -> Self {
+    pub(crate) fn with(mut self, claims: Option<Claims>, on_publisher: OnPublisher) -> Self {
+        // Nodes that speak draft-03 say who they are in the setup.
+        let claims = claims.filter(|_| self.peer.dialect() != Dialect::Draft03);
         self.attach.ask(claims, on_publisher);
         self
     }
@@ -156,7 +158,7 @@ impl Default for ServeOptions {
                     answer: Extensions::default(),
                 })
             }),
-            claims: Box::new(|_| false),
+            claims: None,
             on_publisher: Box::new(|| {}),
         }
     }

@@ -13,6 +13,7 @@ use crate::role::NodeName;
 pub(super) enum Rank {
     Local,
     Remote(u64, NodeName),
+    Hearsay(NodeName),
 }
 
 impl Rank {
@@ -20,6 +21,7 @@ impl Rank {
         match locality {
             Locality::Local => Self::Local,
             Locality::Remote(node) => Self::Remote(hash(path, node), node.clone()),
+            Locality::Hearsay(node) => Self::Hearsay(node.clone()),
         }
     }
 }

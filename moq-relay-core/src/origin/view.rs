@@ -22,6 +22,8 @@ pub(crate) struct Standing(Mutex<State>);
 
 struct State {
     role: Role,
+    /// True if a client may turn out to be a node.
+    may_rise: bool,
     /// What the peer follows.
     listeners: Vec<Weak<Listener>>,
 }
@@ -40,12 +42,19 @@ impl Standing {
     pub(crate) fn new(role: Role) -> Arc<Self> {
         Arc::new(Self(Mutex::new(State {
             role,
+            may_rise: false,
             listeners: Vec::new(),
         })))
     }
 
     pub(crate) fn role(&self) -> Role {
         self.lock().role.clone()
+    }
+
+    /// Lets a client turn out to be a node. It may ask for the nodes before it does, and is told
+    /// of none until then.
+    pub(crate) fn let_rise(&self) {
+        self.lock().may_rise = true;
     }
 
     fn is_client(&self) -> bool {
@@ -100,10 +109,15 @@ impl Source for View {
     fn announced(&self, prefix: &Path) -> Announced {
         let _directory = self.origin.lock();
         let mut state = self.standing.lock();
-        if state.role == Role::Client && is_internal(prefix) {
-            return Announced::refused(Error::Unauthorized);
-        }
-        let announced = self.set(&state.role, prefix).listen(prefix);
+        let announced = match &state.role {
+            Role::Client if is_internal(prefix) && state.may_rise => {
+                Arc::new(AnnounceSet::default()).listen(prefix)
+            }
+            Role::Client if is_internal(prefix) => {
+                return Announced::refused(Error::Unauthorized);
+            }
+            role => self.set(role, prefix).listen(prefix),
+        };
         state
             .listeners
             .retain(|listener| listener.strong_count() > 0);

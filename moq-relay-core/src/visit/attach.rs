@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::future::pending;
 use std::sync::Arc;
 
+use moq_transfork::dialect::Dialect;
 use moq_transfork::path::Path;
 use tracing::{debug, info, warn};
 
@@ -23,7 +24,7 @@ pub(super) struct Attach {
     peer: Peer,
     standing: Arc<Standing>,
     view: View,
-    claims: Claims,
+    claims: Option<Claims>,
     on_publisher: Option<OnPublisher>,
     /// `None` for a path that the peer only has from us.
     routes: BTreeMap<Path, Option<Route>>,
@@ -47,14 +48,17 @@ impl Attach {
             peer,
             standing,
             view,
-            claims: Box::new(|_| false),
+            claims: None,
             on_publisher: None,
             routes: BTreeMap::new(),
             node,
         }
     }
 
-    pub(super) fn ask(&mut self, claims: Claims, on_publisher: OnPublisher) {
+    pub(super) fn ask(&mut self, claims: Option<Claims>, on_publisher: OnPublisher) {
+        if claims.is_some() {
+            self.standing.let_rise();
+        }
         self.claims = claims;
         self.on_publisher = Some(on_publisher);
     }
@@ -111,7 +115,10 @@ impl Attach {
         }
         let locality = match role {
             Role::Client => Locality::Local,
-            Role::Node(node) => Locality::Remote(node.clone()),
+            Role::Node(node) if self.peer.dialect() == Dialect::Draft03 => {
+                Locality::Remote(node.clone())
+            }
+            Role::Node(node) => Locality::Hearsay(node.clone()),
             Role::Member => return None,
         };
         let source = Arc::new(self.peer.clone());
@@ -124,30 +131,38 @@ impl Attach {
         match (role, name) {
             (Role::Node(node), Some(name)) if *node == name => {
                 let locality = Locality::Remote(name);
-                Some(self.origin.attach_node(node, &locality))
+                self.origin.attach_node(node, &locality)
             }
-            (Role::Client, Some(name)) if (self.claims)(&name) => Some(self.promote(name)),
-            (Role::Client, _) => {
-                self.context.stats.announcements_refused.add(1);
-                warn!(%path, "a client may not announce this");
-                None
+            (Role::Client, name) => {
+                let claims = self.claims.as_ref().zip(name);
+                let role = claims.map_or(Role::Client, |(claims, name)| claims(&name));
+                if role == Role::Client {
+                    self.context.stats.announcements_refused.add(1);
+                    warn!(%path, "a client may not announce this");
+                    return None;
+                }
+                self.promote(role)
             }
             (Role::Node(_) | Role::Member, _) => None,
         }
     }
 
     /// The client turns out to be a node: what it has announced so far is published there.
-    fn promote(&mut self, name: NodeName) -> Route {
-        info!(node = %name, "the peer is a node");
-        self.view.promote(Role::Node(name.clone()));
+    fn promote(&mut self, role: Role) -> Option<Route> {
+        info!(?role, "the peer is another relay");
+        self.view.promote(role.clone());
         self.node = Some(self.context.stats.gauge(|stats| &stats.nodes));
-        let role = self.role();
-        for path in self.routes.keys().cloned().collect::<Vec<_>>() {
+        for path in std::mem::take(&mut self.routes).into_keys() {
             let route = self.public(&role, &path);
             self.routes.insert(path, route);
         }
-        let locality = Locality::Remote(name.clone());
-        self.origin.attach_node(&name, &locality)
+        match role {
+            Role::Node(name) => {
+                let locality = Locality::Remote(name.clone());
+                self.origin.attach_node(&name, &locality)
+            }
+            Role::Client | Role::Member => None,
+        }
     }
 
     fn ended(&mut self, path: &Path) {

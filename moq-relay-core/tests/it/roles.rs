@@ -155,8 +155,8 @@ async fn a_client_whose_claim_is_believed_becomes_a_node() {
     published(&world, "remote").await;
 
     let mut options = ServeOptions::default();
-    options.claims = Box::new(|name| name.as_str() == "old:1");
-    let old = world.client_with(options).await;
+    options.claims = Some(Box::new(|name| Role::Node(name.clone())));
+    let old = world.client_with_in(Dialect::Fork04, options).await;
     let mut announced = old.peer.announced(&path(""));
     let mut next = async || soon(announced.next()).await.expect("the session is open");
     assert_eq!(next().await, Announcement::Active(path("local")));
@@ -290,4 +290,33 @@ async fn a_withdrawn_relay_shows_nodes_nothing_and_clients_everything() {
 /// Lets everything happen that is on its way.
 async fn settle() {
     tokio::time::sleep(Duration::from_millis(50)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn hearsay_serves_while_there_is_nothing_better_and_does_not_come_back() {
+    let mut world = World::new();
+    let mut options = ServeOptions::default();
+    options.claims = Some(Box::new(|name| Role::Node(name.clone())));
+    let old = world.client_with_in(Dialect::Fork04, options).await;
+    let _claim = old.publish("internal/origins/old:1");
+    let only = old.publish("only");
+    published(&world, "only").await;
+    write_group(&only, &["hearsay"]);
+    let viewer = client(&mut world).await;
+    let group = next_group(&mut viewer.subscribe("only")).await;
+    assert_eq!(read_group(group).await.expect("whole"), ["hearsay"]);
+
+    // What it only repeats ends with what it repeats, whoever was heard first.
+    let there = peer(&mut world, node("b")).await;
+    let first = there.publish("first");
+    published(&world, "first").await;
+    let _repeated = old.publish("first");
+    let _early = old.publish("later");
+    published(&world, "later").await;
+    let later = there.publish("later");
+    settle().await;
+    assert_eq!(told(&viewer, "").await, ["first", "later", "only"]);
+    drop((first, later));
+    settle().await;
+    assert_eq!(told(&viewer, "").await, ["only"]);
 }

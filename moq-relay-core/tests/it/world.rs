@@ -71,12 +71,29 @@ impl World {
         self.try_client(options).await.expect("the relay accepts")
     }
 
+    pub(crate) async fn client_with_in(
+        &mut self,
+        dialect: Dialect,
+        options: ServeOptions,
+    ) -> Client {
+        let client = self.try_client_in(dialect, options).await;
+        client.expect("the relay accepts")
+    }
+
     pub(crate) async fn try_client(&mut self, options: ServeOptions) -> Result<Client, Error> {
+        self.try_client_in(Dialect::Draft03, options).await
+    }
+
+    async fn try_client_in(
+        &mut self,
+        dialect: Dialect,
+        options: ServeOptions,
+    ) -> Result<Client, Error> {
         let (transport, server) = memory::pair(memory::Config::default());
         let relay = self.relay.clone();
         self.served
             .spawn(async move { relay.serve_with(server, options).await });
-        self.connect(transport, Dialect::Draft03).await
+        self.connect(transport, dialect).await
     }
 
     /// Serves the relay's end of a session.

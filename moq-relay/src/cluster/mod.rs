@@ -48,7 +48,7 @@ pub fn build(
     endpoint: Endpoint,
     identities: &[Identity],
 ) -> Result<Cluster<QuicDial>, Error> {
-    let dial = if args.cluster.is_used() {
+    let dial = if args.cluster.is_used() || args.cluster.cluster_open {
         dial(args, endpoint, identities)?
     } else {
         QuicDial::default()
