@@ -13,6 +13,7 @@ mod past;
 mod ranges;
 mod rates;
 mod raw;
+mod slow;
 mod smoke;
 mod updates;
 mod world;
