@@ -79,17 +79,14 @@ pub(crate) struct Binaries {
 impl Binaries {
     /// Builds our programs; what cargo has to say goes to the terminal.
     ///
-    /// Always both at once: alone, each would have dependencies compiled with other features.
+    /// No package is named: with one, its dependencies would be compiled once more, with no
+    /// features but those that it alone asks for.
     ///
     /// # Errors
     /// Where the build fails.
     pub(crate) async fn build(profile: Profile) -> anyhow::Result<Self> {
-        let mut args = vec![
-            "build",
-            "--bins",
-            "--message-format=json-render-diagnostics",
-        ];
-        args.extend(["--package", "moq-relay", "--package", "moq-test-client"]);
+        let mut args = vec!["build", "--message-format=json-render-diagnostics"];
+        args.extend(["--bin", "moq-relay", "--bin", "moq-test-client"]);
         args.extend(profile.flag());
         let launch = cargo(args);
         let line = launch.line();
