@@ -7,6 +7,7 @@ mod failures;
 mod fanout;
 mod fetch;
 mod gaps;
+mod hostile;
 mod info;
 mod loss;
 mod past;

@@ -176,20 +176,21 @@ async fn ascending_order_waits_and_loses_nothing() {
     let (track, raw, mut downstream) =
         subscribed(&mut world, Dialect::Draft03, GroupOrder::Ascending, slow).await;
     let payload = "x".repeat(10_000);
-    let writing = tokio::spawn(async move {
+    let writing = async {
         for _ in 0..60 {
             write_group(&track, &[&payload]);
             sleep(Duration::from_millis(100)).await;
         }
-        track
-    });
-    for sequence in 0..60 {
-        let (got, bytes) = raw.whole_group().await;
-        assert_eq!(got, sequence);
-        assert_eq!(bytes.map(|bytes| bytes.len()), Ok(10_002));
-    }
+    };
+    let reading = async {
+        for sequence in 0..60 {
+            let (got, bytes) = raw.whole_group().await;
+            assert_eq!(got, sequence);
+            assert_eq!(bytes.map(|bytes| bytes.len()), Ok(10_002));
+        }
+    };
+    tokio::join!(writing, reading);
     assert_eq!(downstream.gaps().await, []);
-    drop(writing.await.expect("no panic"));
 }
 
 #[tokio::test(start_paused = true)]
