@@ -14,6 +14,7 @@
 
 pub mod address;
 pub mod args;
+pub mod bench;
 pub mod check;
 pub mod cli;
 pub mod command;

@@ -11,6 +11,7 @@ use crate::dial::DialOptions;
 use crate::output::Output;
 
 pub mod announced;
+pub mod bench;
 pub mod fetch;
 pub mod info;
 mod print;
