@@ -1,6 +1,7 @@
 //! A relay and its peers in one process, over the in-memory transport and a paused clock.
 
 mod announce;
+mod budget;
 mod chaos;
 mod demand;
 mod dice;
