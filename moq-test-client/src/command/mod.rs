@@ -13,6 +13,7 @@ use crate::output::Output;
 pub mod announced;
 pub mod bench;
 pub mod fetch;
+pub mod impair;
 pub mod info;
 mod print;
 pub mod publish;

@@ -8,6 +8,9 @@
 mod bench;
 mod conformance;
 mod connecting;
+mod impair;
+mod impair_program;
+mod impair_session;
 mod program;
 mod relay;
 mod tracks;
