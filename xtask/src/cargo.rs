@@ -85,8 +85,21 @@ impl Binaries {
     /// # Errors
     /// Where the build fails.
     pub(crate) async fn build(profile: Profile) -> anyhow::Result<Self> {
+        Self::build_with(profile, &[]).await
+    }
+
+    /// Builds them with optimisation, and the floor that the relay is measured against.
+    ///
+    /// # Errors
+    /// Where the build fails.
+    pub(crate) async fn build_for_bench() -> anyhow::Result<Self> {
+        Self::build_with(Profile::Release, &["--example", "bare_quinn"]).await
+    }
+
+    async fn build_with(profile: Profile, more: &[&str]) -> anyhow::Result<Self> {
         let mut args = vec!["build", "--message-format=json-render-diagnostics"];
         args.extend(["--bin", "moq-relay", "--bin", "moq-test-client"]);
+        args.extend(more);
         args.extend(profile.flag());
         let launch = cargo(args);
         let line = launch.line();
