@@ -223,6 +223,64 @@ async fn of_more_groups_than_may_be_on_their_way_the_oldest_go() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn older_groups_wait_for_room_and_drive_out_no_newer_ones() {
+    let mut world = World::with(limited(|limits| limits.max_deliveries = 4));
+    let track = world
+        .relay
+        .publish(path("clock"), Default::default())
+        .expect("free");
+    write_groups(&track, 0..200);
+    let narrow = Config {
+        stream_window: 2,
+        delay: Duration::from_millis(1),
+        ..Config::default()
+    };
+    let raw = Raw::connect_over(&mut world, Dialect::Draft03, narrow).await;
+    let mut message = subscribe(0, "clock");
+    message.min = Some(0);
+    let mut downstream = raw.subscribe(&message).await;
+    downstream.info().await;
+    let whole = whole_groups(&raw, Duration::from_secs(1)).await;
+    assert_eq!(whole, (0..200).rev().collect::<Vec<_>>());
+    assert_eq!(downstream.gaps().await, []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_one_track_did_not_use_goes_to_another_that_waits() {
+    let mut world = World::new();
+    let [blocked, stale, waiting] = ["blocked", "stale", "waiting"].map(|name| {
+        world
+            .relay
+            .publish(path(name), Default::default())
+            .expect("free")
+    });
+    let one = Config {
+        max_uni_streams: 1,
+        ..Config::default()
+    };
+    let raw = Raw::connect_over(&mut world, Dialect::Draft03, one).await;
+    let mut downstreams = Vec::new();
+    for (id, name, expires) in [(0, "blocked", 0), (1, "stale", 1), (2, "waiting", 0)] {
+        let mut message = subscribe(id, name);
+        message.expires = Duration::from_secs(expires);
+        let mut downstream = raw.subscribe(&message).await;
+        downstream.info().await;
+        downstreams.push(downstream);
+    }
+    for track in [&blocked, &stale, &waiting] {
+        write_groups(track, [0]);
+        settle().await;
+    }
+    // By the time the stream is free the second has nothing to send on it.
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(raw.whole_group().await.0, 0);
+    let (header, reader) = raw.group().await;
+    assert_eq!(header.subscribe, 2);
+    assert_eq!(read_stream(reader).await, Ok(wire(&["0"])));
+    assert_eq!(downstreams[1].gaps().await, [(0, 0, Code::EXPIRED)]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_finished_group_is_given_up_a_while_after_a_newer_one_is_on_its_way() {
     for (order, dies) in [
         (GroupOrder::Descending, true),
@@ -402,35 +460,35 @@ async fn tracks_share_the_few_streams_that_a_peer_grants() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_said_of_groups_goes_before_the_groups_on_a_full_link() {
-    let mut world = World::new();
-    let slow = Config {
-        rate: Some(50_000),
-        ..Config::default()
-    };
-    let (track, raw, mut downstream) =
-        subscribed(&mut world, Dialect::Draft03, GroupOrder::Default, slow).await;
-    let _other = world
-        .relay
-        .publish(path("other"), Default::default())
-        .expect("free");
-    let mut open = track.append_group().expect("live");
-    open.write_frame("begun").expect("room");
-    settle().await;
-    // 20 seconds of groups are ahead, all with the transport already.
-    for _ in 0..10 {
-        write_group(&track, &["x".repeat(100_000).as_str()]);
+    for dialect in Dialect::ALL {
+        let mut world = World::new();
+        let slow = Config {
+            rate: Some(50_000),
+            ..Config::default()
+        };
+        let (track, raw, mut downstream) =
+            subscribed(&mut world, dialect, GroupOrder::Default, slow).await;
+        let _other = world
+            .relay
+            .publish(path("other"), Default::default())
+            .expect("free");
+        let mut open = track.append_group().expect("live");
+        open.write_frame("begun").expect("room");
+        settle().await;
+        // 20 seconds of groups are ahead, all with the transport already.
+        for _ in 0..10 {
+            write_group(&track, &["x".repeat(100_000).as_str()]);
+        }
+        settle().await;
+        let began = Instant::now();
+        open.abort(moq_relay_core::error::Error::Timeout);
+        let gap = downstream.gap().await;
+        assert_eq!(gap, Ok(Some((0, 0, Code::TIMEOUT))), "{dialect}");
+        let mut second = raw.subscribe(&subscribe(1, "other")).await;
+        second.info().await;
+        let took = began.elapsed();
+        assert!(took < Duration::from_millis(100), "{dialect}: {took:?}");
     }
-    settle().await;
-    let began = Instant::now();
-    open.abort(moq_relay_core::error::Error::Timeout);
-    assert_eq!(downstream.gap().await, Ok(Some((0, 0, Code::TIMEOUT))));
-    let mut second = raw.subscribe(&subscribe(1, "other")).await;
-    second.info().await;
-    assert!(
-        began.elapsed() < Duration::from_millis(100),
-        "{:?}",
-        began.elapsed()
-    );
 }
 
 #[tokio::test(start_paused = true)]
