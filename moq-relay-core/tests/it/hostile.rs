@@ -158,6 +158,24 @@ async fn a_subscribe_id_is_taken_once_in_a_session() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_peer_may_leave_out_as_many_subscribe_ids_as_it_likes() {
+    let mut world = World::new();
+    let publisher = world.client(Dialect::Draft03).await;
+    let _track = publisher.publish("clock");
+    published(&world, "clock").await;
+    let raw = Raw::connect(&mut world, Dialect::Draft03).await;
+    for id in 0..3000 {
+        let mut downstream = raw.subscribe(&subscribe(2 * id, "clock")).await;
+        downstream.info().await;
+        downstream.request.finish().expect("open");
+        assert_eq!(downstream.gap().await, Ok(None));
+    }
+    let mut again = raw.subscribe(&subscribe(5998, "clock")).await;
+    let duplicate = Err(StreamError::Reset(Code::DUPLICATE));
+    assert_eq!(soon(again.replies.info()).await, duplicate);
+}
+
+#[tokio::test(start_paused = true)]
 async fn of_too_many_requests_only_those_above_are_refused() {
     let mut config = RelayConfig::default();
     config.limits.max_requests = 3;
