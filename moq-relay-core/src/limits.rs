@@ -17,8 +17,8 @@ pub struct Limits {
     /// Groups that one peer may have open towards us at a time. Default 4096. The transport's
     /// stream limit is usually lower and rules.
     pub max_groups: usize,
-    /// Paths that one peer may have announced at a time. Default 65,536; each costs about 400
-    /// bytes and is told to every listener.
+    /// Paths that one peer may have announced at a time; more are passed over. Default 65,536; each
+    /// costs about 400 bytes and is told to every listener.
     pub max_announced: usize,
     /// Groups of one subscription that are on their way at a time. Default 64. When a newer group
     /// waits, a descending subscription gives up its oldest; an ascending one waits.

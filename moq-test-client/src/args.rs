@@ -9,7 +9,7 @@ use clap::{ArgAction, Parser, Subcommand};
 use moq_transfork::dialect::Dialect;
 
 use crate::address::{AddressError, RelayUrl};
-use crate::command::{announced, fetch, info, publish, subscribe};
+use crate::command::{announced, bench, fetch, impair, info, publish, subscribe};
 use crate::dial::DialOptions;
 use crate::output::Format;
 use crate::tls::{Fingerprint, Trust};
@@ -98,6 +98,10 @@ pub enum Command {
     Info(info::Args),
     /// Get one past group.
     Fetch(fetch::Args),
+    /// Stand between clients and a relay as a bad network: a UDP proxy.
+    Impair(impair::Args),
+    /// Load the relay with publishers and subscribers, and measure what arrives.
+    Bench(bench::Args),
 }
 
 /// Where the relay is and how to talk to it.

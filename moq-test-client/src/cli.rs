@@ -7,7 +7,7 @@ use moq_transfork::code::Code;
 use tokio_util::sync::CancellationToken;
 
 use crate::args::{Args, Command};
-use crate::command::{Context, Outcome, announced, fetch, info, publish, subscribe};
+use crate::command::{Context, Outcome, announced, bench, fetch, impair, info, publish, subscribe};
 use crate::conformance;
 use crate::connect::ConnectError;
 use crate::output::{Output, complain};
@@ -45,6 +45,8 @@ async fn dispatch(args: &Args, context: &mut Context) -> anyhow::Result<Outcome>
         Some(Command::Announced(args)) => announced::run(context, args).await,
         Some(Command::Info(args)) => info::run(context, args).await,
         Some(Command::Fetch(args)) => fetch::run(context, args).await,
+        Some(Command::Impair(args)) => impair::run(context, args).await,
+        Some(Command::Bench(args)) => bench::run(context, args).await,
     }
 }
 

@@ -10,10 +10,12 @@
 //! - [`dial::dial`]: from a URL to a bare transport session, for those who want to write the bytes
 //!   themselves.
 //! - [`payload`] and [`check`]: frames that prove themselves, and who verifies them.
+//! - [`impair`]: a bad network between two programs, as a UDP proxy.
 //! - [`command`]: one module a subcommand; [`conformance`] is what runs without one.
 
 pub mod address;
 pub mod args;
+pub mod bench;
 pub mod check;
 pub mod cli;
 pub mod command;
@@ -21,6 +23,7 @@ pub mod conformance;
 pub mod connect;
 pub mod dial;
 pub mod fingerprint;
+pub mod impair;
 pub mod output;
 pub mod payload;
 mod reading;

@@ -79,17 +79,27 @@ pub(crate) struct Binaries {
 impl Binaries {
     /// Builds our programs; what cargo has to say goes to the terminal.
     ///
-    /// Always both at once: alone, each would have dependencies compiled with other features.
+    /// No package is named: with one, its dependencies would be compiled once more, with no
+    /// features but those that it alone asks for.
     ///
     /// # Errors
     /// Where the build fails.
     pub(crate) async fn build(profile: Profile) -> anyhow::Result<Self> {
-        let mut args = vec![
-            "build",
-            "--bins",
-            "--message-format=json-render-diagnostics",
-        ];
-        args.extend(["--package", "moq-relay", "--package", "moq-test-client"]);
+        Self::build_with(profile, &[]).await
+    }
+
+    /// Builds them with optimisation, and the floor that the relay is measured against.
+    ///
+    /// # Errors
+    /// Where the build fails.
+    pub(crate) async fn build_for_bench() -> anyhow::Result<Self> {
+        Self::build_with(Profile::Release, &["--example", "bare_quinn"]).await
+    }
+
+    async fn build_with(profile: Profile, more: &[&str]) -> anyhow::Result<Self> {
+        let mut args = vec!["build", "--message-format=json-render-diagnostics"];
+        args.extend(["--bin", "moq-relay", "--bin", "moq-test-client"]);
+        args.extend(more);
         args.extend(profile.flag());
         let launch = cargo(args);
         let line = launch.line();

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
+mod bench;
 mod cargo;
 mod cert;
 mod ci;
@@ -48,6 +49,8 @@ enum Chore {
     Ci(ci::Args),
     /// Runs the published peers against the relay, and the test client against theirs
     Interop(interop::Args),
+    /// Measures the relay against bare quinn and the published relay, run by run
+    Bench(bench::Args),
 }
 
 fn main() -> ExitCode {
@@ -89,5 +92,6 @@ async fn run(chore: Chore) -> anyhow::Result<ExitCode> {
         Chore::Test(args) => suite::run(args).await,
         Chore::Ci(args) => ci::run(args).await,
         Chore::Interop(args) => interop::run(args).await,
+        Chore::Bench(args) => bench::run(args).await,
     }
 }

@@ -11,8 +11,9 @@ use std::time::Duration;
 #[non_exhaustive]
 pub struct CacheLimits {
     /// Bytes that all groups together may hold in memory, the index and bookkeeping of their
-    /// frames included. Default 256 MiB. This is a promise: a group that would break it, after
-    /// everything else was given up, is itself cut short.
+    /// frames included. Default 256 MiB. This is a promise: where it would be broken groups are
+    /// given up, the oldest first, of tracks that hold more than their least before the others; if
+    /// need be the very group that is being written is cut short.
     ///
     /// Slices that a transport has not yet sent for a subscriber come on top; they are bounded by
     /// the transport's send window.
@@ -118,11 +119,20 @@ impl Cache {
         })
     }
 
-    /// Gives up the oldest groups until a sixteenth of the budget is free: first those that their
-    /// track can spare, then any.
-    fn make_room(&self) {
-        let limits = &self.shared.limits;
-        let enough = limits.max_bytes - limits.max_bytes / 16;
+    /// Claims bytes if they are free.
+    fn claim(&self, bytes: u64) -> bool {
+        let max = self.shared.limits.max_bytes;
+        let fits = |used: u64| used.checked_add(bytes).filter(|used| *used <= max);
+        let used = &self.shared.used;
+        used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits)
+            .is_ok()
+    }
+
+    /// Gives up the oldest groups until `bytes` and a sixteenth of the budget are free: first those
+    /// that their track can spare, then those of tracks that hold much, then any.
+    fn make_room(&self, bytes: u64) {
+        let max = self.shared.limits.max_bytes;
+        let enough = (max - max / 16).saturating_sub(bytes);
         let mut evicted = Vec::new();
         {
             let mut queue = self
@@ -130,12 +140,12 @@ impl Cache {
                 .queue
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner);
-            for spare_only in [true, false] {
+            for need in [Need::Some, Need::Much, Need::All] {
                 queue.retain(|entry| {
                     let Some(entry) = entry.upgrade() else {
                         return false;
                     };
-                    if self.used() <= enough || (spare_only && !self.can_spare(&*entry)) {
+                    if self.used() <= enough || !need.takes(&*entry) {
                         return true;
                     }
                     entry.evict();
@@ -148,23 +158,39 @@ impl Cache {
             entry.wake();
         }
     }
+}
 
-    fn can_spare(&self, entry: &dyn Evict) -> bool {
+/// How badly memory is needed.
+#[derive(Debug, Clone, Copy)]
+enum Need {
+    /// A track that holds more than its least gives up all but its newest group.
+    Some,
+    /// A track that holds more than its least gives up its newest group too.
+    Much,
+    All,
+}
+
+impl Need {
+    fn takes(self, entry: &dyn Evict) -> bool {
         let account = entry.account();
-        entry.sequence() != account.newest.load(Ordering::Relaxed)
-            && account.held.load(Ordering::Relaxed) > account.min_bytes
+        let rich = account.held.load(Ordering::Relaxed) > account.min_bytes;
+        match self {
+            Self::Some => rich && entry.sequence() != account.newest.load(Ordering::Relaxed),
+            Self::Much => rich,
+            Self::All => true,
+        }
     }
 }
 
 impl Account {
     /// Claims memory before it is allocated, giving up older groups where needed.
     pub(super) fn charge(&self, bytes: u64) -> Result<(), Full> {
-        let cache = &self.cache.shared;
-        let used = cache.used.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        if used > cache.limits.max_bytes {
-            self.cache.make_room();
-            if self.cache.used() > cache.limits.max_bytes {
-                cache.used.fetch_sub(bytes, Ordering::Relaxed);
+        if bytes > self.cache.shared.limits.max_bytes {
+            return Err(Full);
+        }
+        if !self.cache.claim(bytes) {
+            self.cache.make_room(bytes);
+            if !self.cache.claim(bytes) {
                 return Err(Full);
             }
         }

@@ -116,7 +116,9 @@ impl Source for View {
             Role::Client if is_internal(prefix) => {
                 return Announced::refused(Error::Unauthorized);
             }
-            role => self.set(role, prefix).listen(prefix),
+            role @ (Role::Client | Role::Node(_) | Role::Member) => {
+                self.set(role, prefix).listen(prefix)
+            }
         };
         state
             .listeners

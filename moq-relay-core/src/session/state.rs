@@ -27,7 +27,7 @@ use crate::session::tally::Tally;
 const RESET_AGE: Duration = Duration::from_secs(1);
 
 /// Separate runs of subscribe ids that are remembered as used. Real peers count up from 0, which
-/// is one run.
+/// is one run; above that the lowest holes are closed.
 const MAX_ID_RUNS: usize = 1024;
 
 /// Group streams that were opened and found no group, kept for the next one.
@@ -130,11 +130,19 @@ impl<S: wt::Session> State<S> {
     /// Notes a subscribe id of the peer. Returns false if it was used before.
     pub(crate) fn claim_id(&self, id: u64) -> bool {
         let mut used = lock(&self.used_ids);
-        let fresh = !used.contains(&id) && used.len() < MAX_ID_RUNS;
-        if fresh {
-            used.insert(id..=id);
+        if used.contains(&id) {
+            return false;
         }
-        fresh
+        used.insert(id..=id);
+        if used.len() > MAX_ID_RUNS
+            && let (Some(first), Some(last)) = (used.first(), used.last())
+        {
+            // The lowest ids that were left out count as used: peers count up.
+            let all = *first.start()..=*last.end();
+            let hole = used.gaps(&all).next();
+            used.extend(hole);
+        }
+        true
     }
 
     /// Registers where groups go under a subscribe id of ours that was never used.

@@ -217,7 +217,7 @@ async fn flapping_is_merged_for_a_listener_that_does_not_read() {
     let raw = Raw::connect_over(&mut world, Dialect::Draft03, narrow).await;
     let (_request, mut reader) = listen(&raw, "").await;
     settle().await;
-    for _ in 0..10_000 {
+    for _ in 0..2_000 {
         let flapping = publisher.publish("flapping");
         settle().await;
         drop(flapping);

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use moq_relay_core::model::subscription::Subscription;
+use moq_transfork::code::Code;
 use moq_transfork::dialect::Dialect;
 use moq_transfork::message::{GroupOrder, Priority, Subscribe, SubscribeUpdate};
 use moq_transfork::stream::StreamError;
 use moq_transfork::wt::SendStream as _;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::raw::{Raw, subscribe};
 use crate::world::{Seen, World, groups, read_all, settle, soon, wire};
@@ -257,4 +258,85 @@ async fn when_the_one_with_the_widest_range_leaves_nothing_is_asked_anew() {
     }
     let stats = world.stats().await;
     assert_eq!((stats.upstreams, stats.upstreams_total), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_publisher_that_refuses_more_goes_on_with_what_it_gives() {
+    let mut world = World::new();
+    let (publisher, _told) = Raw::publisher(&mut world, Dialect::Draft03, &["a"]).await;
+    let (one, other) = (
+        world.client(Dialect::Draft03).await,
+        world.client(Dialect::Draft03).await,
+    );
+    let mut live = one.subscribe("a");
+    let mut upstream = publisher.subscribed().await;
+    upstream.accept(10).await;
+    let id = upstream.subscribe.id;
+    publisher.send(id, 10).await;
+    assert_eq!(read_all(&mut live).await, groups([10]));
+    let asks_for_the_past = asks(128, GroupOrder::Default, 0, Some(2), None);
+    let mut past = other.subscribe_with("a", asks_for_the_past);
+    let refused = publisher.subscribed().await;
+    assert_eq!(refused.subscribe.min, Some(2));
+    // What the first says meanwhile counts.
+    upstream.gap(11, 0, Code::app(1)).await;
+    assert_eq!(read_all(&mut live).await, [Seen::Gap(11, 11, Code::app(1))]);
+    refused.writer.abort(Code::BOUNDS_EXCEEDED);
+    settle().await;
+    publisher.send(id, 12).await;
+    assert_eq!(read_all(&mut live).await, groups([12]));
+    // The other gets what there is, and is told of the rest in time.
+    let mut seen = read_all(&mut past).await;
+    sleep(Duration::from_secs(15)).await;
+    seen.extend(read_all(&mut past).await);
+    seen.sort();
+    let mut expected = groups([10, 12]);
+    expected.push(Seen::Gap(2, 9, Code::DROPPED));
+    expected.push(Seen::Gap(11, 11, Code::app(1)));
+    assert_eq!(seen, expected);
+    assert!(!publisher.has_request().await, "it is not asked again");
+    drop((live, past));
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(soon(upstream.reader.update()).await, Ok(None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_publisher_that_ends_its_track_while_it_is_asked_for_more_ends_it() {
+    let mut world = World::new();
+    let (publisher, _told) = Raw::publisher(&mut world, Dialect::Draft03, &["a"]).await;
+    let (one, other) = (
+        world.client(Dialect::Draft03).await,
+        world.client(Dialect::Draft03).await,
+    );
+    let mut live = one.subscribe("a");
+    let mut upstream = publisher.subscribed().await;
+    upstream.accept(10).await;
+    settle().await;
+    let _past = other.subscribe_with("a", asks(128, GroupOrder::Default, 0, Some(2), None));
+    let _unanswered = publisher.subscribed().await;
+    upstream.writer.finish().expect("open");
+    assert_eq!(read_all(&mut live).await, [Seen::End]);
+    assert_eq!(world.stats().await.upstreams, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_moment_after_the_last_leaves_counts_from_the_last() {
+    let mut world = World::new();
+    let (publisher, _told) = Raw::publisher(&mut world, Dialect::Draft03, &["a"]).await;
+    let raw = Raw::connect(&mut world, Dialect::Draft03).await;
+    let mut first = raw.subscribe(&subscribe(0, "a")).await;
+    let mut upstream = publisher.subscribed().await;
+    upstream.accept(0).await;
+    first.info().await;
+    first.request.finish().expect("open");
+    for id in 1..10 {
+        sleep(Duration::from_millis(900)).await;
+        let mut again = raw.subscribe(&subscribe(id, "a")).await;
+        again.info().await;
+        again.request.finish().expect("open");
+    }
+    let left = Instant::now();
+    assert_eq!(soon(upstream.reader.update()).await, Ok(None));
+    assert_eq!(left.elapsed().as_secs(), 1);
+    assert_eq!(world.stats().await.upstreams_total, 1);
 }

@@ -6,6 +6,7 @@ use moq_relay_core::memory::Config;
 use moq_relay_core::model::subscription::Subscription;
 use moq_relay_core::model::track::TrackInfo;
 use moq_relay_core::relay::RelayConfig;
+use moq_relay_core::source::Source as _;
 use moq_transfork::code::Code;
 use moq_transfork::dialect::Dialect;
 use moq_transfork::message::GroupOrder;
@@ -132,6 +133,30 @@ async fn what_is_expired_is_gone_from_memory_and_from_the_past() {
         },
     );
     assert_eq!(read_all(&mut late).await, [Seen::Gap(0, 0, Code::EXPIRED)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_in_this_process_is_told_of_what_is_too_old() {
+    let world = World::new();
+    for (own, asked) in [(2000, 0), (0, 2000), (2000, 60_000), (60_000, 2000)] {
+        let name = path(&format!("clock/{own}/{asked}"));
+        let info = expiring(Duration::from_millis(own));
+        let track = world.relay.publish(name.clone(), info).expect("free");
+        write_groups(&track, [0]);
+        sleep(Duration::from_secs(3)).await;
+        let subscription = Subscription {
+            min: Some(0),
+            expires: Duration::from_millis(asked),
+            ..Subscription::default()
+        };
+        let mut reader = world
+            .relay
+            .origin()
+            .track(&name, subscription)
+            .expect("published");
+        let seen = read_all(&mut reader).await;
+        assert_eq!(seen, [Seen::Gap(0, 0, Code::EXPIRED)], "{own} and {asked}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -11,7 +11,9 @@ use crate::dial::DialOptions;
 use crate::output::Output;
 
 pub mod announced;
+pub mod bench;
 pub mod fetch;
+pub mod impair;
 pub mod info;
 mod print;
 pub mod publish;

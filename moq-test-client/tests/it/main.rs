@@ -5,8 +5,12 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+mod bench;
 mod conformance;
 mod connecting;
+mod impair;
+mod impair_program;
+mod impair_session;
 mod program;
 mod relay;
 mod tracks;

@@ -24,7 +24,7 @@ mod cases;
 mod clock;
 mod conformance;
 mod media;
-mod peers;
+pub(crate) mod peers;
 mod play;
 mod stage;
 

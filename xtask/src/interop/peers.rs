@@ -16,7 +16,7 @@ use crate::term::say;
 
 /// The programs there are, by the name of their crate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Program {
+pub(crate) enum Program {
     /// Publishes the time, or prints it.
     Clock,
     /// Publishes media.
@@ -27,7 +27,7 @@ pub(super) enum Program {
 
 /// The protocol's variants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Dialect {
+pub(crate) enum Dialect {
     Draft03,
     Fork02,
     Fork04,
@@ -51,7 +51,7 @@ impl Dialect {
 
 /// One published version of one program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Peer {
+pub(crate) struct Peer {
     pub(super) program: Program,
     pub(super) version: &'static str,
     pub(super) dialect: Dialect,
@@ -74,7 +74,7 @@ pub(super) const KARPS: [Peer; 3] = [
 ];
 
 /// The relay that the test client has to work with.
-pub(super) const SEED: Peer = peer(Program::Relay, "0.6.15", Dialect::Fork02);
+pub(crate) const SEED: Peer = peer(Program::Relay, "0.6.15", Dialect::Fork02);
 
 const fn peer(program: Program, version: &'static str, dialect: Dialect) -> Peer {
     Peer {
@@ -101,7 +101,7 @@ impl fmt::Display for Peer {
 }
 
 /// The folder that holds the installed programs.
-pub(super) struct Folder {
+pub(crate) struct Folder {
     path: PathBuf,
 }
 
@@ -110,7 +110,7 @@ impl Folder {
     ///
     /// # Errors
     /// Where the environment names neither a cache nor a home.
-    pub(super) fn find() -> anyhow::Result<Self> {
+    pub(crate) fn find() -> anyhow::Result<Self> {
         let set = |name| {
             std::env::var_os(name)
                 .filter(|value| !value.is_empty())
@@ -127,7 +127,7 @@ impl Folder {
     ///
     /// # Errors
     /// Where one cannot be installed.
-    pub(super) async fn install(&self, peers: &BTreeSet<Peer>) -> anyhow::Result<()> {
+    pub(crate) async fn install(&self, peers: &BTreeSet<Peer>) -> anyhow::Result<()> {
         for peer in peers.iter().filter(|peer| !self.program(peer).is_file()) {
             say!("installing {peer} into {}", self.path.display());
             let target = self.path.join("target");
@@ -146,7 +146,7 @@ impl Folder {
     }
 
     /// A relay of theirs, to be given its address and certificate.
-    pub(super) fn relay(&self, relay: &Peer) -> Launch {
+    pub(crate) fn relay(&self, relay: &Peer) -> Launch {
         self.launch(relay)
     }
 

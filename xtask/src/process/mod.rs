@@ -182,6 +182,11 @@ impl Process {
         &self.name
     }
 
+    /// Its number, while it has not been waited for.
+    pub(crate) fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// What it has printed so far, and will.
     pub(crate) fn log(&self) -> Arc<Log> {
         Arc::clone(&self.log)

@@ -32,7 +32,7 @@ pub(super) async fn serve<S: wt::Session>(
         writer.abort(Code::DUPLICATE);
         return;
     }
-    // What is said of the groups goes before the groups.
+    // As the driver does, for a request that came before the dialect was known.
     writer.set_priority(i32::MAX);
     state.context.stats.subscriptions_total.add(1);
     let _serving = state.context.stats.gauge(|stats| &stats.subscriptions);
@@ -46,8 +46,10 @@ pub(super) async fn serve<S: wt::Session>(
     let (updates, subscription) = watch::channel(asked.clone());
     let mut left = follow(reader, updates).boxed();
     let opened = tokio::select! {
+        biased;
         left = &mut left => left.and(Err(Error::Cancelled)),
-        opened = open(&state, &source, &subscribe.path, asked) => opened,
+        () = state.context.draining.cancelled() => Err(Error::Shutdown),
+        opened = open(&source, &subscribe.path, asked) => opened,
     };
     let (outcome, writer) = match opened {
         Ok((track, latest)) => {
@@ -78,15 +80,11 @@ pub(super) async fn serve<S: wt::Session>(
 }
 
 /// Finds the track and waits for what its publisher says of it.
-async fn open<S: wt::Session>(
-    state: &State<S>,
+async fn open(
     source: &Arc<dyn Source>,
     path: &Path,
     subscription: Subscription,
 ) -> Result<(TrackConsumer, Latest), Error> {
-    if state.context.draining.is_cancelled() {
-        return Err(Error::Shutdown);
-    }
     let track = source.track(path, subscription)?;
     let info = track.info().await?;
     let latest = track.latest();

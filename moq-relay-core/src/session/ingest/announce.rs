@@ -55,11 +55,11 @@ async fn follow<S: wt::Session>(
         }
         let sensible = match announce {
             Announce::Active(path) => {
-                if known.len() >= state.context.limits.max_announced {
-                    return Err(Error::TooMany("announced paths"));
+                let room = known.len() < state.context.limits.max_announced;
+                if room {
+                    set.insert(&path);
                 }
-                set.insert(&path);
-                known.insert(path)
+                room && known.insert(path)
             }
             Announce::Ended(path) => {
                 set.remove(&path);
@@ -70,7 +70,7 @@ async fn follow<S: wt::Session>(
                 true
             }
         };
-        // Active twice, or ended without active: the entry is as it says, and the others stay.
+        // One too many, active twice, or ended without active: the others stay.
         if !sensible {
             state.context.stats.announce_errors.add(1);
             warn!("peer's announcement makes no sense and is passed over");

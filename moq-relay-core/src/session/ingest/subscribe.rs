@@ -10,9 +10,8 @@ use tracing::{Instrument, debug, info, info_span};
 use web_transport_trait as wt;
 
 use crate::error::Error;
-use crate::model::track::{TrackInfo, TrackProducer};
+use crate::model::track::TrackProducer;
 use crate::session::ingest::upstream::{Left, Upstream, unused};
-use crate::session::ingest::{known_latest, lost};
 use crate::session::peer::Peer;
 use crate::session::state::State;
 
@@ -62,57 +61,56 @@ pub(in crate::session) async fn run<S: wt::Session>(
 async fn follow<S: wt::Session>(entry: &Entry<S>) -> Result<(), Error> {
     let Entry { state, track, .. } = entry;
     let linger = state.context.limits.linger;
-    // The one before stays in force until the next one is.
-    let mut before: Option<Upstream<S>> = None;
+    let mut upstream = tokio::select! {
+        upstream = Upstream::open(state, track) => upstream?,
+        () = unused(track, linger) => return Ok(()),
+    };
     loop {
-        let demand = track.demand().unwrap_or_default();
-        let mut upstream = tokio::select! {
-            upstream = Upstream::open(state, track, demand) => upstream?,
-            () = unused(track, linger) => return Ok(()),
-        };
-        let info = tokio::select! {
-            info = upstream.replies.info() => info.map_err(lost)?,
-            () = unused(track, linger) => {
-                upstream.leave();
-                return Ok(());
-            }
-        };
-        let own = TrackInfo {
-            priority: info.priority,
-            order: info.order,
-            expires: info.expires,
-        };
-        track.set_info(own, known_latest(&info));
-        if let Some(before) = before.take() {
-            state.chore(before.retire(info.latest));
-        }
-        let left = tokio::select! {
-            left = upstream.serve(track, info.latest) => left?,
-            () = track.superseded() => Left::Superseded,
-        };
-        match left {
-            Left::Finished => {
-                entry.finished.store(true, Ordering::Relaxed);
-                // Whoever comes now asks the publisher anew.
-                entry.peer.shelve(track);
-                // The forks do not wait for their groups, which travel on streams of their own.
-                if state.dialect != Dialect::Draft03 {
-                    sleep(linger).await;
-                }
-                return Ok(());
-            }
-            Left::Unused => {
-                upstream.leave();
-                return Ok(());
-            }
+        match upstream.serve(track).await? {
+            Left::Finished => return entry.finish().await,
+            Left::Unused => return Ok(()),
             Left::Superseded => {
                 // The peer would cut the groups that are under way.
                 let rest = upstream.retire(track.newest().unwrap_or_default());
                 let _cut = timeout(state.context.limits.max_backlog, rest).await;
                 return Ok(());
             }
-            Left::Widened => before = Some(upstream),
+            Left::Widened => {}
         }
+        // This one stays in force until the next one is.
+        let next = tokio::select! {
+            next = Upstream::open(state, track) => next,
+            left = upstream.hold(track) => match left? {
+                Left::Finished => return entry.finish().await,
+                Left::Unused | Left::Widened | Left::Superseded => return Ok(()),
+            },
+        };
+        match next {
+            Ok(next) => {
+                let latest = next.latest();
+                let before = std::mem::replace(&mut upstream, next);
+                state.chore(before.retire(latest));
+            }
+            Err(error) if error.is_loss() => return Err(error),
+            Err(error) => {
+                debug!(%error, "publisher gives no more than it does");
+                upstream.widen_no_more();
+            }
+        }
+    }
+}
+
+impl<S: wt::Session> Entry<S> {
+    /// The publisher has ended the track.
+    async fn finish(&self) -> Result<(), Error> {
+        self.finished.store(true, Ordering::Relaxed);
+        // Whoever comes now asks the publisher anew.
+        self.peer.shelve(&self.track);
+        // The forks do not wait for their groups, which travel on streams of their own.
+        if self.state.dialect != Dialect::Draft03 {
+            sleep(self.state.context.limits.linger).await;
+        }
+        Ok(())
     }
 }
 

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use moq_transfork::code::Code;
 use moq_transfork::message::{Subscribe, SubscribeUpdate};
 use moq_transfork::stream::{SubscribeReplies, SubscribeRequest, subscribe};
 use tokio::time::sleep;
@@ -12,9 +11,9 @@ use web_transport_trait as wt;
 
 use crate::error::Error;
 use crate::model::subscription::{Reach, Subscription};
-use crate::model::track::{Gap, TrackProducer};
+use crate::model::track::{Gap, TrackInfo, TrackProducer};
 use crate::session::ingest::intake::Intake;
-use crate::session::ingest::lost;
+use crate::session::ingest::{known_latest, lost};
 use crate::session::state::State;
 
 /// Why a subscription was left.
@@ -31,11 +30,20 @@ pub(super) enum Left {
 
 /// One SUBSCRIBE in force. Dropping it ends it, and with it the groups that are being received.
 pub(super) struct Upstream<S: wt::Session> {
+    subscription: Open<S>,
+    /// The publisher's newest group at the beginning.
+    latest: u64,
+    /// What the SUBSCRIBE brings; `None` if asking for more is of no use.
+    reach: Option<Reach>,
+}
+
+/// A subscribe stream of ours, which is ended cleanly when it is dropped.
+struct Open<S: wt::Session> {
     registration: Registration<S>,
     /// What was asked for, as it stands.
     subscribed: Subscription,
     request: SubscribeRequest<S>,
-    pub(super) replies: SubscribeReplies<S>,
+    replies: SubscribeReplies<S>,
 }
 
 /// A subscribe id of ours and where its groups go, for as long as it lives.
@@ -46,7 +54,82 @@ struct Registration<S: wt::Session> {
 }
 
 impl<S: wt::Session> Upstream<S> {
+    /// Subscribes with what the readers want by now, and learns what the track is.
     pub(super) async fn open(
+        state: &Arc<State<S>>,
+        track: &Arc<TrackProducer>,
+    ) -> Result<Self, Error> {
+        let demand = track.demand().unwrap_or_default();
+        let mut subscription = Open::open(state, track, demand).await?;
+        let info = subscription.replies.info().await.map_err(lost)?;
+        let own = TrackInfo {
+            priority: info.priority,
+            order: info.order,
+            expires: info.expires,
+        };
+        track.set_info(own, known_latest(&info));
+        Ok(Self {
+            reach: Some(Reach::new(&subscription.subscribed, info.latest)),
+            latest: info.latest,
+            subscription,
+        })
+    }
+
+    /// The publisher's newest group when the SUBSCRIBE came into force.
+    pub(super) fn latest(&self) -> u64 {
+        self.latest
+    }
+
+    /// The publisher gives no more than this.
+    pub(super) fn widen_no_more(&mut self) {
+        self.reach = None;
+    }
+
+    /// Keeps the SUBSCRIBE in force, and up to date, until it is left for whatever reason.
+    pub(super) async fn serve(&mut self, track: &TrackProducer) -> Result<Left, Error> {
+        let Open {
+            registration,
+            subscribed,
+            request,
+            replies,
+        } = &mut self.subscription;
+        let linger = registration.state.context.limits.linger;
+        tokio::select! {
+            left = read_gaps(replies, track) => left,
+            left = follow_demand(request, track, subscribed, self.reach) => left,
+            () = track.superseded() => Ok(Left::Superseded),
+            () = unused(track, linger) => Ok(Left::Unused),
+        }
+    }
+
+    /// Keeps the SUBSCRIBE in force as it is, until it is left for whatever reason. Cancel-safe.
+    pub(super) async fn hold(&mut self, track: &TrackProducer) -> Result<Left, Error> {
+        let linger = self.subscription.registration.state.context.limits.linger;
+        tokio::select! {
+            left = read_gaps(&mut self.subscription.replies, track) => left,
+            () = unused(track, linger) => Ok(Left::Unused),
+        }
+    }
+
+    /// Lets the groups up to `latest` end, and leaves: what is newer comes by another SUBSCRIBE.
+    pub(super) async fn retire(mut self, latest: u64) {
+        let subscription = &mut self.subscription;
+        let intake = subscription.registration.intake.clone();
+        intake.close_after(latest);
+        let update = SubscribeUpdate {
+            max: Some(latest),
+            ..message(&subscription.subscribed)
+        };
+        if subscription.request.update(&update).await.is_ok() {
+            // Groups may be on their way of which nothing has arrived yet.
+            sleep(subscription.registration.state.context.limits.linger).await;
+            intake.idle().await;
+        }
+    }
+}
+
+impl<S: wt::Session> Open<S> {
+    async fn open(
         state: &Arc<State<S>>,
         track: &Arc<TrackProducer>,
         demand: Subscription,
@@ -71,42 +154,12 @@ impl<S: wt::Session> Upstream<S> {
             replies,
         })
     }
+}
 
-    /// Keeps the SUBSCRIBE in force until it is left for whatever reason.
-    pub(super) async fn serve(
-        &mut self,
-        track: &TrackProducer,
-        latest: u64,
-    ) -> Result<Left, Error> {
-        let reach = Reach::new(&self.subscribed, latest);
-        let state = &self.registration.state;
-        let (request, subscribed) = (&mut self.request, &mut self.subscribed);
-        tokio::select! {
-            left = read_gaps(&mut self.replies, track) => left,
-            left = follow_demand(state, request, track, subscribed, reach) => left,
-        }
-    }
-
-    /// Ends the subscription.
-    pub(super) fn leave(mut self) {
+impl<S: wt::Session> Drop for Open<S> {
+    fn drop(&mut self) {
+        // The replies are stopped as they are dropped.
         let _gone = self.request.finish();
-        self.replies.stop(Code::CANCEL);
-    }
-
-    /// Lets the groups up to `latest` end, and leaves: what is newer comes by another SUBSCRIBE.
-    pub(super) async fn retire(mut self, latest: u64) {
-        let intake = self.registration.intake.clone();
-        intake.close_after(latest);
-        let update = SubscribeUpdate {
-            max: Some(latest),
-            ..message(&self.subscribed)
-        };
-        if self.request.update(&update).await.is_ok() {
-            // Groups may be on their way of which nothing has arrived yet.
-            sleep(self.registration.state.context.limits.linger).await;
-            intake.idle().await;
-        }
-        self.leave();
     }
 }
 
@@ -125,21 +178,17 @@ async fn read_gaps<S: wt::Session>(
     Ok(Left::Finished)
 }
 
-/// Passes on what the readers want, until nobody is left.
+/// Passes on what the readers want, until that is more than `reach`.
 async fn follow_demand<S: wt::Session>(
-    state: &State<S>,
     request: &mut SubscribeRequest<S>,
     track: &TrackProducer,
     subscribed: &mut Subscription,
-    reach: Reach,
+    reach: Option<Reach>,
 ) -> Result<Left, Error> {
     let mut known = subscribed.clone();
     loop {
-        let demand = tokio::select! {
-            () = unused(track, state.context.limits.linger) => return Ok(Left::Unused),
-            demand = track.demand_changed(&known) => demand,
-        };
-        if !reach.covers(&demand, track.newest()) {
+        let demand = track.demand_changed(&known).await;
+        if reach.is_some_and(|reach| !reach.covers(&demand, track.newest())) {
             return Ok(Left::Widened);
         }
         // The range stays: it could not be widened again for the next reader.
@@ -156,13 +205,17 @@ async fn follow_demand<S: wt::Session>(
     }
 }
 
-/// Waits until the track is closed for want of readers.
+/// Waits until the track is closed because nobody has wanted it for a moment.
 pub(super) async fn unused(track: &TrackProducer, linger: Duration) {
     loop {
         track.unused().await;
-        sleep(linger).await;
-        if track.close_if_unused() {
-            return;
+        tokio::select! {
+            () = track.used() => {}
+            () = sleep(linger) => {
+                if track.close_if_unused() {
+                    return;
+                }
+            }
         }
     }
 }

@@ -1,0 +1,244 @@
+//! What a delivered frame costs: our relay beside bare quinn and the published one, run by run.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, ensure};
+use tokio::time::Instant;
+
+use self::results::{Machine, Results};
+use self::shape::Shape;
+use self::target::{Programs, Running, Streams, Target};
+use crate::cargo::{self, Binaries};
+use crate::client::Transport;
+use crate::interop::peers::{Folder, SEED};
+use crate::term::{self, Table, say};
+
+mod page;
+mod plot;
+mod report;
+mod results;
+mod shape;
+mod stats;
+mod target;
+mod trial;
+mod usage;
+
+/// Where the results are kept that the page is made from.
+const RESULTS: &str = "docs/performance.json";
+
+/// Measures relays against each other, and against the floor
+#[derive(clap::Args)]
+#[command(after_help = "\
+Every shape is run against every target in turns (A B C A B C ...), the relay alone on processor 0
+and the load on processor 1. Ratios compare within a run; each figure is a median [least..most].
+
+Examples:
+  cargo xtask bench --quick                        four shapes, in under five minutes
+  cargo xtask bench --shape audio --runs 3         one shape
+  cargo xtask bench --write                        everything, and docs/performance.md from it
+  cargo xtask bench --page                         the page again, from the results kept
+  cargo xtask bench --against new=moqf://localhost:4443,$PID,draft03")]
+pub(crate) struct Args {
+    /// Runs a few shapes, three times, shortly
+    #[arg(long)]
+    quick: bool,
+
+    /// Runs this shape; may be given several times
+    #[arg(long, value_name = "NAME")]
+    shape: Vec<String>,
+
+    /// Lists the shapes and ends
+    #[arg(long)]
+    list: bool,
+
+    /// How often each is run [default: 5, or 3 with --quick]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    runs: Option<u32>,
+
+    /// For how long each run measures, in seconds [default: 10, or 3 with --quick]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    seconds: Option<u64>,
+
+    /// Also measures a relay that runs, pinned to processor 0 by whoever started it
+    #[arg(long, value_name = "NAME=URL,PID[,DIALECT]")]
+    against: Vec<Running>,
+
+    /// Leaves out a target: bare, bare-group, ours or seed
+    #[arg(long, value_name = "TARGET")]
+    without: Vec<String>,
+
+    /// What is spoken to the relays
+    #[arg(long, value_enum, default_value_t = Transport::Quic)]
+    transport: Transport,
+
+    /// Measures this program instead of our relay built from the sources
+    #[arg(long, value_name = "PATH")]
+    relay_bin: Option<PathBuf>,
+
+    /// Measures the programs in this folder, such as target/release, and builds nothing
+    #[arg(long, value_name = "PATH")]
+    programs: Option<PathBuf>,
+
+    /// Where to write the results as JSON
+    #[arg(long, value_name = "PATH", default_value = "target/bench.json")]
+    out: PathBuf,
+
+    /// Also keeps the results in docs/performance.json, and makes docs/performance.md from them
+    #[arg(long)]
+    write: bool,
+
+    /// A sentence on the circumstances, for the results
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    note: String,
+
+    /// Makes docs/performance.md from the results that are kept, and ends
+    #[arg(long)]
+    page: bool,
+}
+
+/// Measures, and prints a table for each shape.
+///
+/// # Errors
+/// Where something cannot be built, started or written.
+pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let docs = cargo::root().join("docs");
+    if args.page {
+        page::write(&Results::load(&cargo::root().join(RESULTS))?, &docs)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let shapes = args.shapes()?;
+    if args.list {
+        list(&shapes);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let targets = args.targets();
+    let programs = args.build(&targets).await?;
+    let results = measure(&args, &shapes, &targets, &programs).await?;
+    results.save(&args.out)?;
+    say!("\nresults: {}", args.out.display());
+    if args.write {
+        results.save(&cargo::root().join(RESULTS))?;
+        page::write(&results, &docs)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs each shape against each target, in turns.
+async fn measure(
+    args: &Args,
+    shapes: &[Shape],
+    targets: &[Target],
+    programs: &Programs,
+) -> anyhow::Result<Results> {
+    let (runs, seconds) = args.amount();
+    let mut results = Results {
+        machine: Machine::here().await,
+        note: args.note.clone(),
+        trials: Vec::new(),
+    };
+    let began = Instant::now();
+    for shape in shapes {
+        say!("\n{}: {}", shape.name, shape.about);
+        for run in 0..runs {
+            for target in targets.iter().filter(|target| target.takes(shape)) {
+                let tried = trial::run(target, shape, run, seconds, programs).await;
+                match tried.with_context(|| format!("{} against {}", shape.name, target.name())) {
+                    Ok(trial) => results.trials.push(trial),
+                    // One that cannot do it is no reason to lose what the others did.
+                    Err(error) => say!("  {} {error:#}", term::red("failed:")),
+                }
+            }
+        }
+        show(&results, shape);
+    }
+    say!(
+        "\nload average {:.1} before, {:.0} s in all",
+        results.machine.load,
+        began.elapsed().as_secs_f64()
+    );
+    Ok(results)
+}
+
+fn show(results: &Results, shape: &Shape) {
+    let mut rows = report::table(results, shape).into_iter();
+    let header = rows.next().unwrap_or_default();
+    let header: Vec<&str> = header.iter().map(String::as_str).collect();
+    let mut table = Table::new(&header);
+    rows.for_each(|row| table.push(row));
+    table.print();
+    for remark in report::remarks(results, shape) {
+        say!("  {remark}");
+    }
+}
+
+fn list(shapes: &[Shape]) {
+    let mut table = Table::new(&["shape", "quick", "load"]);
+    for shape in shapes {
+        let quick = if shape.quick { "yes" } else { "" };
+        table.push([shape.name, quick, shape.about].map(str::to_owned).into());
+    }
+    table.print();
+}
+
+impl Args {
+    fn shapes(&self) -> anyhow::Result<Vec<Shape>> {
+        for name in &self.shape {
+            let known = shape::ALL.iter().any(|shape| shape.name == name);
+            ensure!(known, "there is no shape {name}: see --list");
+        }
+        let mut shapes = shape::ALL.to_vec();
+        if !self.shape.is_empty() {
+            shapes.retain(|shape| self.shape.iter().any(|name| name == shape.name));
+        } else if self.quick {
+            shapes.retain(|shape| shape.quick);
+        }
+        Ok(shapes)
+    }
+
+    fn targets(&self) -> Vec<Target> {
+        let mut targets = vec![
+            Target::Bare(Streams::Frame),
+            Target::Bare(Streams::Group),
+            Target::Ours,
+            Target::Seed,
+        ];
+        targets.extend(self.against.iter().cloned().map(Target::Running));
+        if self.quick {
+            targets.retain(|target| *target != Target::Bare(Streams::Group));
+        }
+        targets.retain(|target| !self.without.iter().any(|name| name == target.name()));
+        targets
+    }
+
+    /// How often, and for how many seconds.
+    fn amount(&self) -> (u32, u64) {
+        let (runs, seconds) = if self.quick { (3, 3) } else { (5, 10) };
+        (self.runs.unwrap_or(runs), self.seconds.unwrap_or(seconds))
+    }
+
+    async fn build(&self, targets: &[Target]) -> anyhow::Result<Programs> {
+        if targets.contains(&Target::Seed) {
+            Folder::find()?.install(&[SEED].into()).await?;
+        }
+        let [relay, client, bare] = match &self.programs {
+            Some(folder) => ["moq-relay", "moq-test-client", "examples/bare_quinn"]
+                .map(|name| folder.join(name)),
+            None => {
+                let built = Binaries::build_for_bench().await?;
+                let path = |name| built.path(name).map(Path::to_owned);
+                [
+                    path("moq-relay")?,
+                    path("moq-test-client")?,
+                    path("bare_quinn")?,
+                ]
+            }
+        };
+        Ok(Programs {
+            relay: self.relay_bin.clone().unwrap_or(relay),
+            client,
+            bare,
+            transport: self.transport,
+        })
+    }
+}
