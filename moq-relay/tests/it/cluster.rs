@@ -16,15 +16,15 @@ use crate::process::{Files, Process, fail, soon};
 const SECRET: &str = "what the nodes of this test share\n";
 
 /// A root and nodes on the loopback interface, with a certificate that all of them use.
-struct Cluster {
+pub(crate) struct Cluster {
     files: Files,
     cert: String,
     key: String,
-    root: u16,
+    pub(crate) root: u16,
 }
 
 impl Cluster {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let files = Files::new();
         let (cert, key) = files.certificate("127.0.0.1");
         files.write("secret", SECRET);
@@ -37,12 +37,12 @@ impl Cluster {
     }
 
     /// Starts the root.
-    async fn root(&self, proof: &[&str]) -> Process {
+    pub(crate) async fn root(&self, proof: &[&str]) -> Process {
         self.start(self.root, proof).await
     }
 
     /// Starts a node.
-    async fn node(&self, proof: &[&str]) -> (String, Process) {
+    pub(crate) async fn node(&self, proof: &[&str]) -> (String, Process) {
         let port = free_port();
         let name = format!("127.0.0.1:{port}");
         let root = format!("127.0.0.1:{}", self.root);
@@ -61,6 +61,14 @@ impl Cluster {
         Process::start_at(&bind, &[&tls[..], &trust, flags].concat()).await
     }
 
+    pub(crate) fn cert(&self) -> &str {
+        &self.cert
+    }
+
+    pub(crate) fn key(&self) -> &str {
+        &self.key
+    }
+
     fn secret(&self) -> [String; 2] {
         [
             "--cluster-secret-file".to_owned(),
@@ -74,12 +82,12 @@ impl Cluster {
 }
 
 /// A port that nobody uses now.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.local_addr().unwrap().port()
 }
 
-fn path(text: &str) -> Path {
+pub(crate) fn path(text: &str) -> Path {
     text.parse().unwrap()
 }
 

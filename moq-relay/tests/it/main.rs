@@ -10,6 +10,7 @@ mod client;
 mod cluster;
 mod command_line;
 mod development;
+mod mixed;
 mod process;
 mod sessions;
 mod stopping;

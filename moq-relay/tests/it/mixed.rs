@@ -1,0 +1,167 @@
+//! Clusters with the published relay 0.6.19 in them, as `cargo xtask interop` installs it.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use moq_relay::session::Session;
+use moq_relay::tls::trust::Trust;
+use moq_relay::tls::{ALPN_RAW, provider};
+use moq_relay::transport::{Congestion, client_config};
+use moq_relay_core::announced::Announcement;
+use moq_relay_core::model::subscription::Subscription;
+use moq_relay_core::model::track::TrackInfo;
+use moq_relay_core::session::{ClientConfig, Peer};
+use moq_relay_core::source::Source;
+use moq_relay_core::tracks::Tracks;
+use moq_transfork::Dialect;
+use moq_transfork::path::Path;
+use tokio::process::{Child, Command};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use crate::client::endpoint;
+use crate::cluster::{Cluster, free_port, path};
+use crate::process::{Process, soon};
+
+/// The announcements that a relay still makes are gathered for so long.
+const QUIET: Duration = Duration::from_millis(500);
+
+/// A user of one of the relays, in the dialect that all of them speak.
+struct User {
+    peer: Peer,
+    tracks: Tracks,
+    _driver: JoinSet<()>,
+}
+
+impl User {
+    async fn new(port: u16) -> Self {
+        let _provider = provider();
+        let tls = Trust::Anyone.client_config(&ALPN_RAW).unwrap();
+        let config = client_config(tls, Congestion::Cubic);
+        let addr = ([127, 0, 0, 1], port).into();
+        let conn = endpoint().connect_with(config, addr, "localhost").unwrap();
+        let session = Session::new(web_transport_quinn::Session::raw(soon(conn).await.unwrap()));
+        let tracks = Tracks::default();
+        let mut config = ClientConfig::default();
+        config.dialects = vec![Dialect::Fork02];
+        config.publish = Some(Arc::new(tracks.clone()));
+        let (peer, driver) = moq_relay_core::session::connect(session, config)
+            .await
+            .unwrap();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move { drop(driver.run().await) });
+        Self {
+            peer,
+            tracks,
+            _driver: tasks,
+        }
+    }
+
+    /// The users' paths that are announced.
+    async fn told(&self) -> Vec<Path> {
+        let mut announced = self.peer.announced(&path(""));
+        let mut paths = Vec::new();
+        while let Ok(Some(news)) = timeout(QUIET, announced.next()).await {
+            match news {
+                Announcement::Active(path) if path.parts().next() == Some("from") => {
+                    paths.push(path);
+                }
+                Announcement::Ended(path) => paths.retain(|known| *known != path),
+                Announcement::Active(_) | Announcement::Live => {}
+            }
+        }
+        paths
+    }
+}
+
+/// Starts the published relay. Dropping it kills it.
+async fn published(cluster: &Cluster, port: u16, flags: &[&str]) -> Child {
+    let home = PathBuf::from(std::env::var_os("HOME").expect("a home"));
+    let program = home.join(".cache/moq-relay/peers/moq-relay-0.6.19/bin/moq-relay");
+    let bind = format!("127.0.0.1:{port}");
+    let tls = ["--tls-cert", cluster.cert(), "--tls-key", cluster.key()];
+    let child = Command::new(program)
+        .args(["--bind", &bind, "--tls-disable-verify"])
+        .args(tls)
+        .args(flags)
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("it is installed");
+    sleep(Duration::from_millis(500)).await;
+    child
+}
+
+/// Tracks flow from each to each, and once they are withdrawn nothing is left of them at `ours`.
+async fn flows(all: &[u16], ours: &[u16]) {
+    for from in all {
+        let publisher = User::new(*from).await;
+        let own = path(&format!("from/{from}"));
+        let track = publisher.tracks.create(own.clone(), TrackInfo::default());
+        let track = track.unwrap();
+        for to in all {
+            let user = User::new(*to).await;
+            let mut announced = user.peer.announced(&own);
+            let active = Announcement::Active(own.clone());
+            while soon(announced.next()).await.expect("it is announced") != active {}
+            let mut reader = user.peer.track(&own, Subscription::default()).unwrap();
+            soon(reader.info()).await.unwrap();
+            let mut group = track.append_group().unwrap();
+            group.write_frame(format!("to {to}")).unwrap();
+            group.finish().unwrap();
+            let sequence = track_newest(&track);
+            let mut group = soon(reader.next_group()).await.unwrap().unwrap();
+            while group.sequence() != sequence {
+                group = soon(reader.next_group()).await.unwrap().unwrap();
+            }
+            let frame = soon(group.next_frame()).await.unwrap().unwrap();
+            assert_eq!(frame, format!("to {to}"), "from {from}");
+        }
+        track.finish();
+        sleep(Duration::from_secs(1)).await;
+        for to in ours {
+            let left = User::new(*to).await.told().await;
+            assert!(left.is_empty(), "at {to}: {left:?}");
+        }
+    }
+}
+
+fn track_newest(track: &moq_relay_core::model::track::TrackProducer) -> u64 {
+    let reader = track.consume(Subscription::default()).unwrap();
+    reader.latest().unwrap()
+}
+
+#[tokio::test]
+#[ignore = "needs the published moq-relay 0.6.19, which cargo xtask interop installs"]
+async fn the_published_relay_is_a_node_of_our_root() {
+    let cluster = Cluster::new();
+    let open = ["--cluster-open"];
+    let _root = cluster.root(&open).await;
+    let (name, mut node) = cluster.node(&open).await;
+    let port = free_port();
+    let root = format!("127.0.0.1:{}", cluster.root);
+    let own = format!("127.0.0.1:{port}");
+    let flags = ["--cluster-root", &root, "--cluster-node", &own];
+    let _published = published(&cluster, port, &flags).await;
+    node.says(&format!("linked node={own}")).await;
+    let ours = [
+        cluster.root,
+        name.rsplit_once(':').unwrap().1.parse().unwrap(),
+    ];
+    flows(&[&ours[..], &[port]].concat(), &ours).await;
+}
+
+#[tokio::test]
+#[ignore = "needs the published moq-relay 0.6.19, which cargo xtask interop installs"]
+async fn the_published_relay_is_the_root_of_our_nodes() {
+    let cluster = Cluster::new();
+    let open = ["--cluster-open"];
+    let _root = published(&cluster, cluster.root, &[]).await;
+    let nodes: [(String, Process); 2] = [cluster.node(&open).await, cluster.node(&open).await];
+    sleep(Duration::from_secs(2)).await;
+    let port = |name: &str| name.rsplit_once(':').unwrap().1.parse().unwrap();
+    let ours = nodes.each_ref().map(|(name, _)| port(name));
+    flows(&[&[cluster.root][..], &ours].concat(), &ours).await;
+}
