@@ -66,9 +66,10 @@ pub struct ConnectOptions {
 /// A session of a relay that is set up: [`run`](Self::run) serves it.
 pub struct Visit<S: wt::Session> {
     peer: Peer,
-    driver: Driver<S>,
+    // Boxed, since futures keep a copy of what is moved through them for as long as they live.
+    driver: Box<Driver<S>>,
     extensions: Extensions,
-    attach: Attach,
+    attach: Box<Attach>,
     open: Open,
 }
 
@@ -101,9 +102,9 @@ impl<S: wt::Session> Visit<S> {
         );
         Self {
             peer,
-            driver,
+            driver: Box::new(driver),
             extensions,
-            attach,
+            attach: Box::new(attach),
             open,
         }
     }

@@ -12,9 +12,6 @@ use crate::net::{Machine, Net, config, path};
 /// Announcements that the cost of one is averaged over.
 const ANNOUNCEMENTS: usize = 100;
 
-/// The way from one node to another takes this long.
-const DELAY: Duration = Duration::from_millis(20);
-
 struct Cost {
     links: u64,
     /// Announcements until the mesh was whole.
@@ -29,7 +26,7 @@ struct Cost {
 }
 
 /// Prints what meshes of these sizes cost.
-pub(crate) fn table(sizes: &[usize]) -> ExitCode {
+pub(crate) fn table(sizes: &[usize], delay: Duration) -> ExitCode {
     println!(
         "| nodes | links | mesh whole after | announcements for it | processor for it | memory of \
          all nodes | per link end | messages per announcement | all know after | processor per \
@@ -37,7 +34,7 @@ pub(crate) fn table(sizes: &[usize]) -> ExitCode {
     );
     println!("|---|---|---|---|---|---|---|---|---|---|");
     for nodes in sizes {
-        let Some(cost) = measure(*nodes) else {
+        let Some(cost) = measure(*nodes, delay) else {
             println!("| {nodes} | never whole |");
             return ExitCode::FAILURE;
         };
@@ -57,14 +54,14 @@ pub(crate) fn table(sizes: &[usize]) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn measure(nodes: usize) -> Option<Cost> {
+fn measure(nodes: usize, delay: Duration) -> Option<Cost> {
     let runtime = Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
         .ok()?;
     runtime.block_on(async {
-        let net = Net::with(DELAY);
+        let net = Net::with(delay);
         let before = resident();
         let wall = WallClock::now();
         let start = Instant::now();

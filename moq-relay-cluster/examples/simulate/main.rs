@@ -48,12 +48,16 @@ struct Args {
     /// Measure instead what full meshes of so many nodes cost
     #[arg(long, value_delimiter = ',')]
     cost: Vec<usize>,
+    /// The way from one node to another takes so many milliseconds, when measuring; without any,
+    /// the network itself needs less memory
+    #[arg(long, default_value_t = 20)]
+    delay: u64,
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
     if !args.cost.is_empty() {
-        return cost::table(&args.cost);
+        return cost::table(&args.cost, Duration::from_millis(args.delay));
     }
     let next = AtomicU64::new(args.seed);
     let failed = AtomicU64::new(0);

@@ -42,7 +42,7 @@ pub struct Driver<S: wt::Session> {
     state: Arc<State<S>>,
     peer: Peer,
     publish: Option<Arc<dyn Source>>,
-    asks: mpsc::Receiver<Ask>,
+    asks: mpsc::Receiver<Box<Ask>>,
     chores: mpsc::Receiver<BoxFuture<'static, ()>>,
     tasks: JoinSet<Result<(), Error>>,
     /// Apart from the tasks, so that the session stream outlives them.
@@ -137,7 +137,7 @@ impl<S: wt::Session> Driver<S> {
                 }
                 Some(chore) = self.chores.recv() => self.spawn(chore.map(Ok)),
                 Some(ask) = self.asks.recv() => {
-                    if let Some(end) = self.answer(ask) {
+                    if let Some(end) = self.answer(*ask) {
                         return end;
                     }
                 }

@@ -49,12 +49,12 @@ struct PeerShared {
     /// The live tracks of this peer, so that each is subscribed to once.
     tracks: Mutex<HashMap<Path, WeakTrack>>,
     shelf: Shelf,
-    asks: mpsc::Sender<Ask>,
+    asks: mpsc::Sender<Box<Ask>>,
     /// Cancelled when the driver ends.
     gone: CancellationToken,
 }
 
-/// What the driver is asked to do.
+/// What the driver is asked to do. It travels boxed: a channel keeps room for many from the start.
 pub(super) enum Ask {
     Track(TrackProducer),
     Announced(Path, Arc<AnnounceSet>, CancellationToken),
@@ -69,7 +69,7 @@ impl Peer {
         dialect: Dialect,
         context: Arc<Context>,
         tally: Arc<Tally>,
-    ) -> (Self, mpsc::Receiver<Ask>, CancellationToken) {
+    ) -> (Self, mpsc::Receiver<Box<Ask>>, CancellationToken) {
         let (asks, asked) = mpsc::channel(MAX_WAITING);
         let gone = CancellationToken::new();
         let shared = PeerShared {
@@ -159,7 +159,7 @@ impl Peer {
         let _gone = self
             .shared
             .asks
-            .send(Ask::Close(code, reason.to_owned()))
+            .send(Box::new(Ask::Close(code, reason.to_owned())))
             .await;
         self.closed().await;
     }
@@ -198,10 +198,13 @@ impl Peer {
         if self.shared.gone.is_cancelled() {
             return Err(Error::Dropped);
         }
-        self.shared.asks.try_send(ask).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => Error::TooMany("requests"),
-            mpsc::error::TrySendError::Closed(_) => Error::Dropped,
-        })
+        self.shared
+            .asks
+            .try_send(Box::new(ask))
+            .map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => Error::TooMany("requests"),
+                mpsc::error::TrySendError::Closed(_) => Error::Dropped,
+            })
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Path, WeakTrack>> {
