@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use moq_relay_core::announced::Announcement;
 use moq_relay_core::error::Error;
 use moq_relay_core::limits::Limits;
 use moq_relay_core::memory;
@@ -214,8 +215,9 @@ pub(crate) fn wire(frames: &[&str]) -> Vec<u8> {
 
 /// Waits until a path is published at the relay.
 pub(crate) async fn published(world: &World, name: &str) {
-    let mut announced = world.relay.origin().announced(&path(name));
-    soon(announced.next()).await;
+    let path = path(name);
+    let mut announced = world.relay.origin().announced(&path);
+    while soon(announced.next()).await != Some(Announcement::Active(path.clone())) {}
 }
 
 pub(crate) fn path(name: &str) -> Path {
