@@ -116,6 +116,6 @@ impl Error {
 
     /// True if the publisher went away, so that another publisher of the same path may go on.
     pub(crate) fn is_loss(&self) -> bool {
-        matches!(self, Self::Dropped | Self::Transport(_))
+        *self == Self::Dropped
     }
 }

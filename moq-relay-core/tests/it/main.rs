@@ -18,6 +18,7 @@ mod info;
 mod loss;
 mod model;
 mod past;
+mod quirks;
 mod ranges;
 mod rates;
 mod raw;
