@@ -10,6 +10,7 @@ mod expiry;
 mod failures;
 mod fanout;
 mod fetch;
+mod few_streams;
 mod forks;
 mod gaps;
 mod garbage;
