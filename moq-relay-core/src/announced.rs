@@ -343,3 +343,70 @@ impl News {
         std::mem::take(&mut self.live).then_some(Announcement::Live)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(name: &str) -> Path {
+        name.parse().expect("the path is valid")
+    }
+
+    fn told(listener: &mut Announced) -> Vec<String> {
+        std::iter::from_fn(|| listener.try_next())
+            .map(|news| match news {
+                Announcement::Active(path) => format!("+{path}"),
+                Announcement::Ended(path) => format!("-{path}"),
+                Announcement::Live => "live".to_owned(),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_listener_hears_of_what_is_there_in_order_and_then_that_it_is_live() {
+        let set = Arc::new(AnnounceSet::default());
+        for name in ["b", "a/2", "a/1", "ab"] {
+            assert!(set.insert(&path(name)));
+        }
+        assert_eq!(told(&mut set.listen(&path("a"))), ["+a/1", "+a/2", "live"]);
+    }
+
+    #[test]
+    fn news_that_was_not_taken_is_merged_by_path() {
+        let set = Arc::new(AnnounceSet::default());
+        set.insert(&path("known"));
+        let mut listener = set.listen(&Path::default());
+        assert_eq!(told(&mut listener), ["+known", "live"]);
+        for _ in 0..1000 {
+            set.remove(&path("known"));
+            set.insert(&path("known"));
+            set.insert(&path("unheard"));
+            set.remove(&path("unheard"));
+        }
+        assert!(listener.listener.news.lock().order.len() < 50);
+        assert_eq!(told(&mut listener), ["-known", "+known"]);
+        set.remove(&path("known"));
+        set.insert(&path("known"));
+        set.remove(&path("known"));
+        assert_eq!(told(&mut listener), ["-known"]);
+    }
+
+    #[test]
+    fn a_set_that_closes_ends_every_path_and_every_listener() {
+        let set = Arc::new(AnnounceSet::default());
+        set.insert(&path("a"));
+        let mut before = set.listen(&Path::default());
+        told(&mut before);
+        set.close();
+        assert_eq!(told(&mut before), ["-a"]);
+        assert!(before.listener.news.lock().closed);
+        assert_eq!(told(&mut set.listen(&Path::default())), ["live"]);
+    }
+
+    #[test]
+    fn a_listener_that_goes_is_forgotten() {
+        let set = Arc::new(AnnounceSet::default());
+        drop(set.listen(&Path::default()));
+        assert!(set.lock().listeners.is_empty());
+    }
+}

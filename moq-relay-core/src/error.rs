@@ -116,6 +116,12 @@ impl Error {
         }
     }
 
+    /// True if the peer says that it lost its own publisher, or shuts down: what relays say to
+    /// each other.
+    pub(crate) fn is_departure(&self) -> bool {
+        matches!(self, Self::Peer(Code::DROPPED | Code::CANCEL))
+    }
+
     /// True if there turned out to be no publisher.
     pub(crate) fn is_absence(&self) -> bool {
         matches!(self, Self::NotFound | Self::Peer(Code::NOT_FOUND))
@@ -123,10 +129,6 @@ impl Error {
 
     /// True if the publisher went away, so that another publisher of the same path may go on.
     pub(crate) fn is_loss(&self) -> bool {
-        matches!(
-            self,
-            // A relay that lost its own publisher, or shuts down, says so in these codes.
-            Self::Dropped | Self::Transport(_) | Self::Peer(Code::DROPPED | Code::CANCEL)
-        )
+        *self == Self::Dropped
     }
 }

@@ -14,6 +14,7 @@ mod cert;
 mod ci;
 mod client;
 mod demo;
+mod instructions;
 mod interop;
 mod process;
 mod relay;
@@ -51,6 +52,8 @@ enum Chore {
     Interop(interop::Args),
     /// Measures the relay against bare quinn and the published relay, run by run
     Bench(bench::Args),
+    /// Counts instructions on the hot path, and fails if they became more than the baseline
+    Instructions(instructions::Args),
 }
 
 fn main() -> ExitCode {
@@ -93,5 +96,6 @@ async fn run(chore: Chore) -> anyhow::Result<ExitCode> {
         Chore::Ci(args) => ci::run(args).await,
         Chore::Interop(args) => interop::run(args).await,
         Chore::Bench(args) => bench::run(args).await,
+        Chore::Instructions(args) => instructions::run(args).await,
     }
 }

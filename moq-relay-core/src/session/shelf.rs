@@ -111,3 +111,61 @@ impl Entry {
         age.is_none_or(|age| age < self.max_age) && !self.group.is_cut()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use futures_util::FutureExt;
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::model::cache::Cache;
+    use crate::model::group::GroupProducer;
+
+    const MAX_AGE: Duration = Duration::from_secs(5);
+
+    fn group() -> GroupProducer {
+        GroupProducer::alone(7, &Cache::default()).expect("there is room")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whole_groups_stay_for_their_time() {
+        let (shelf, path) = (Shelf::default(), Path::default());
+        let producer = group();
+        shelf.keep(&path, producer.consume(), MAX_AGE);
+        assert!(shelf.needs_tidying());
+        assert!(!shelf.needs_tidying(), "one is enough");
+        producer.finish().expect("whole");
+        assert!(shelf.find(&path, 7).is_some());
+        assert!(shelf.find(&path, 8).is_none());
+        shelf.tidy().await;
+        assert!(shelf.find(&path, 7).is_none());
+        assert!(shelf.lock().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_group_that_is_fetched_is_shared_while_anybody_wants_it() {
+        let (shelf, path) = (Shelf::default(), Path::default());
+        let producer = group();
+        let unwanted = CancellationToken::new();
+        let wanted = Arc::new(unwanted.clone().drop_guard());
+        let weak = Arc::downgrade(&wanted);
+        shelf.keep_fetched(&path, producer.consume(), MAX_AGE, weak);
+        let shared = shelf.find(&path, 7).expect("wanted");
+        drop(wanted);
+        assert!(unwanted.cancelled().now_or_never().is_none());
+        drop(shared);
+        assert!(unwanted.is_cancelled());
+        assert!(shelf.find(&path, 7).is_none(), "nobody wants it any more");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_group_that_was_cut_is_no_group() {
+        let (shelf, path) = (Shelf::default(), Path::default());
+        let producer = group();
+        shelf.keep(&path, producer.consume(), MAX_AGE);
+        drop(producer);
+        assert!(shelf.find(&path, 7).is_none());
+    }
+}

@@ -12,7 +12,7 @@ use moq_transfork::dialect::Dialect;
 use moq_transfork::stream::GroupWriter;
 use rangemap::RangeInclusiveSet;
 use tokio::sync::{Notify, Semaphore, mpsc};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 use web_transport_trait as wt;
 
 use crate::error::Error;
@@ -25,6 +25,9 @@ use crate::session::tally::Tally;
 /// Their WebTransport library ends the whole session when a stream is reset before its header was
 /// read.
 const RESET_AGE: Duration = Duration::from_secs(1);
+
+/// By how much a stream may learn of the session's end before the session does.
+const MOMENT: Duration = Duration::from_millis(100);
 
 /// Separate runs of subscribe ids that are remembered as used. Real peers count up from 0, which
 /// is one run; above that the lowest holes are closed.
@@ -76,6 +79,12 @@ impl<S: wt::Session> State<S> {
             spare: Mutex::default(),
             returned: Notify::new(),
         }
+    }
+
+    /// True if the session is over, or is so in a moment: a transport's error does not tell whether
+    /// it is the stream's or the session's, and a stream may learn of it first.
+    pub(crate) async fn is_over(&self) -> bool {
+        timeout(MOMENT, self.session.closed()).await.is_ok()
     }
 
     /// Opens a stream for a group, or takes one that was opened and not used, also if that is

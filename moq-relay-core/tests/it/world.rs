@@ -254,9 +254,9 @@ pub(crate) fn wire(frames: &[&str]) -> Vec<u8> {
 
 /// Waits until a path is published at the relay.
 pub(crate) async fn published(world: &World, name: &str) {
-    let mut announced = world.relay.origin().announced(&path(name));
-    // Being live is news too.
-    while !matches!(soon(announced.next()).await, Some(Announcement::Active(_))) {}
+    let path = path(name);
+    let mut announced = world.relay.origin().announced(&path);
+    while soon(announced.next()).await != Some(Announcement::Active(path.clone())) {}
 }
 
 pub(crate) fn path(name: &str) -> Path {

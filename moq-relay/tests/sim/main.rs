@@ -1,7 +1,7 @@
 //! The relay as it is, over the real quinn, on a simulated network and a clock that jumps.
 //!
 //! Nothing here opens a socket or waits: a minute passes in a fraction of a second. Losses and
-//! everything else that is random follow from a seed.
+//! quinn's own random choices follow from a seed.
 
 mod congestion;
 mod figures;

@@ -18,7 +18,7 @@ use crate::world::World;
 /// The track that everything here is about.
 const TRACK: &str = "demo/video";
 
-/// A minute's half of video at 2.4 Mbit/s in groups of a second.
+/// Half a minute of video at 2.4 Mbit/s, in groups of a second.
 pub(crate) const VIDEO: Load = Load {
     frame: 10 * 1024,
     rate: 30,

@@ -129,14 +129,14 @@ impl Flow {
 
     async fn event(&mut self, batch: &mut Vec<Bytes>) -> Event {
         let due = self.next();
-        let idle = self.active + self.config.idle;
+        let idle = self.active.checked_add(self.config.idle);
         let is_open = !self.inbox.is_closed();
         tokio::select! {
             biased;
             Ok(()) = self.orders.changed() => Event::Orders,
             () = until(due) => Event::Due,
             // Whoever has packets under way is not idle.
-            () = sleep_until(idle), if is_open && due.is_none() => Event::Idle,
+            () = until(idle), if is_open && due.is_none() => Event::Idle,
             _count = self.inbox.recv_many(batch, BATCH), if is_open => Event::Client,
             // An error is found by reading.
             _ready = self.upstream.readable() => Event::Server,

@@ -121,9 +121,11 @@ async fn groups_that_are_skipped_or_cut_on_the_way_are_found() {
     let [whole, lost, cut] =
         ["groups", "lost_groups", "cut_groups"].map(|name| number(&result, name));
     assert!(whole > 20, "{result}");
-    // Of every five groups, one is skipped and one is cut; those at either end may be missing.
-    assert!(lost.abs_diff(whole / 3) <= 4, "{result}");
-    assert!(cut.abs_diff(whole / 3) <= 4, "{result}");
+    // Of every five groups, one is skipped and one is cut; those at either end may be missing. A cut
+    // that overtakes the group's header on a busy machine looks like a skip.
+    assert!((lost + cut).abs_diff(2 * whole / 3) <= 8, "{result}");
+    assert!(lost + 4 >= whole / 3, "{result}");
+    assert!(cut > 0, "{result}");
     let loss = result["loss"].as_f64().unwrap();
     assert!((0.3..0.5).contains(&loss), "{result}");
     assert_eq!(number(&result, "corrupt_frames"), 0);

@@ -9,6 +9,7 @@ mod detect;
 mod filter;
 mod frame;
 mod golden;
+mod groups;
 mod hostile;
 mod messages;
 mod path;

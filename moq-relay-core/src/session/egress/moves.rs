@@ -25,7 +25,8 @@ pub(super) struct Moves {
 impl Moves {
     /// True if the track's end is one that another publisher may make up for.
     pub(super) fn heal(&self, error: &Error) -> bool {
-        error.is_loss() || (self.tried > 0 && error.is_absence())
+        let lost = error.is_loss() || error.is_departure();
+        lost || (self.tried > 0 && error.is_absence())
     }
 
     /// Notes that a publisher was lost, and returns the pause before the next one is tried.

@@ -51,3 +51,36 @@ impl Pace {
         self.order() != GroupOrder::Ascending
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_subscribers_wish_goes_before_the_publishers_own() {
+        let own = TrackInfo {
+            order: GroupOrder::Ascending,
+            expires: Duration::from_secs(5),
+            ..TrackInfo::default()
+        };
+        let mut pace = Pace::new(Subscription::default(), own);
+        assert!(!pace.is_descending());
+        assert_eq!(pace.expires(), Duration::from_secs(5));
+        pace.subscription.order = GroupOrder::Descending;
+        pace.subscription.expires = Duration::from_secs(3);
+        assert!(pace.is_descending());
+        assert_eq!(pace.expires(), Duration::from_secs(3));
+    }
+
+    #[test]
+    fn a_range_includes_both_its_ends() {
+        let asked = Subscription {
+            min: Some(3),
+            max: Some(5),
+            ..Subscription::default()
+        };
+        let pace = Pace::new(asked, TrackInfo::default());
+        let wanted: Vec<_> = (0..8).filter(|sequence| pace.wants(*sequence)).collect();
+        assert_eq!(wanted, [3, 4, 5]);
+    }
+}

@@ -19,10 +19,7 @@ fn known_latest(info: &Info) -> Option<u64> {
 
 /// What the failure of a stream says of the track: if the session is gone, its publisher is.
 fn lost(error: StreamError) -> Error {
-    if matches!(
-        error,
-        StreamError::Session { .. } | StreamError::Transport(_)
-    ) {
+    if matches!(error, StreamError::Session { .. }) {
         Error::Dropped
     } else {
         error.into()

@@ -46,6 +46,10 @@ pub(in crate::session) async fn run<S: wt::Session>(
             outcome = follow(&entry) => outcome,
             never = expire(track) => never,
         };
+        let outcome = match outcome {
+            Err(Error::Transport(_)) if entry.state.is_over().await => Err(Error::Dropped),
+            outcome => outcome,
+        };
         match outcome {
             Ok(()) => debug!("subscription ends"),
             Err(ref error) => info!(%error, "subscription fails"),

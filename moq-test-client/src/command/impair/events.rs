@@ -134,11 +134,12 @@ impl fmt::Display for Report {
             self;
         writeln!(f, "up:   {}", totals.counters.up)?;
         writeln!(f, "down: {}", totals.counters.down)?;
-        write!(
-            f,
-            "{} clients, {} of them active, {} changes of port in {seconds:.1} s",
-            totals.clients, totals.active, totals.rebinds
-        )?;
+        write!(f, "{} clients", totals.clients)?;
+        // In the end there are none.
+        if totals.active > 0 {
+            write!(f, ", {} of them active", totals.active)?;
+        }
+        write!(f, ", {} changes of port in {seconds:.1} s", totals.rebinds)?;
         if totals.refused > 0 {
             write!(f, "; {} packets of too many clients", totals.refused)?;
         }

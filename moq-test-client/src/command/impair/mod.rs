@@ -186,7 +186,8 @@ async fn confirm(
 
 impl Args {
     async fn config(&self) -> anyhow::Result<ProxyConfig> {
-        let seed = self.seed.unwrap_or_else(unique::random);
+        // Half of a number is short enough to be typed, and for JSON readers that have no u64.
+        let seed = self.seed.unwrap_or_else(|| unique::random() >> 32);
         let mut config = ProxyConfig::new(self.listen, self.server().await?, seed);
         config.idle = self.idle;
         config.max_clients = self.max_clients;

@@ -38,7 +38,7 @@ frames; a subscriber that joins late starts with the newest group. After the las
 stays for --linger, so that subscribers can take the rest; then it ends.")]
 #[command(group(clap::ArgGroup::new("source").args(["clock", "stdin", "load"])))]
 pub struct Args {
-    /// Publish the time as moq-clock does: a group a minute, a frame a second [default].
+    /// Publish the time as moq-clock does: a group a minute, a frame a second (the default).
     #[arg(long)]
     clock: bool,
 

@@ -123,6 +123,26 @@ fn a_cut_loses_what_is_queued_and_under_way_but_not_what_has_arrived() {
 }
 
 #[test]
+fn after_a_cut_nobody_waits_for_those_it_took() {
+    let run = |seed, cut_at| {
+        let way = "delay=40ms jitter=40ms";
+        let mut link = Link::new(seed, settings(way));
+        let cut = settings(&format!("{way} cut"));
+        if cut_at == 0 {
+            link.change(ms(0), cut);
+        }
+        link.push(ms(1), packet(0, 100));
+        link.change(ms(2), cut);
+        link.change(ms(3), settings(way));
+        link.push(ms(3), packet(1, 100));
+        finish(&mut link)
+    };
+    for seed in 0..20 {
+        assert_eq!(run(seed, 0), run(seed, 2));
+    }
+}
+
+#[test]
 fn a_new_rate_counts_for_what_is_queued() {
     let mut link = Link::new(7, settings("rate=80kbit queue=1s"));
     send(&mut link, 4, 0);
