@@ -92,8 +92,8 @@ impl<S: wt::Session> State<S> {
             }
             tokio::select! {
                 biased;
-                opened = GroupWriter::open(&self.session, self.dialect) => return Ok(opened?),
                 () = self.returned.notified() => {}
+                opened = GroupWriter::open(&self.session, self.dialect) => return Ok(opened?),
             }
         }
     }

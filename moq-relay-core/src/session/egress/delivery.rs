@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use moq_transfork::message::GroupHeader;
 use moq_transfork::stream::{GroupWriter, StreamError};
-use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 use web_transport_trait as wt;
 
@@ -14,6 +16,14 @@ use crate::model::group::GroupConsumer;
 use crate::session::egress::pace::Pace;
 use crate::session::priority::stream_priority;
 use crate::session::state::State;
+
+/// How far a delivery has come.
+pub(super) enum Progress {
+    /// The transport has the whole group. What remains is that the peer acknowledges it.
+    Sent(BoxFuture<'static, Delivered>),
+    /// It is over.
+    Ended(Delivered),
+}
 
 /// How a delivery ended.
 #[derive(Debug)]
@@ -54,14 +64,8 @@ impl<S: wt::Session> Delivery<S> {
     }
 
     /// Sends the group to its end, or until it is given up. The other end of `outrun` is dropped
-    /// when a newer group of the track is on its way; `room` is given back once the transport has
-    /// the whole group.
-    pub(super) async fn run(
-        mut self,
-        subscribe: u64,
-        outrun: oneshot::Receiver<()>,
-        room: Option<OwnedSemaphorePermit>,
-    ) -> Delivered {
+    /// when a newer group of the track is on its way.
+    pub(super) async fn run(mut self, subscribe: u64, outrun: oneshot::Receiver<()>) -> Progress {
         let mut use_of = Use {
             group: self.group.clone(),
             pace: self.pace.clone(),
@@ -75,12 +79,10 @@ impl<S: wt::Session> Delivery<S> {
             error = use_of.ended() => Err(error),
             sent = self.send(subscribe) => sent,
         };
-        drop(room);
-        let outcome = match sent {
-            Ok(()) => self.acknowledged(use_of).await,
-            Err(error) => Err(error),
-        };
-        self.end(outcome)
+        match sent {
+            Ok(()) => Progress::Sent(self.acknowledged(use_of).boxed()),
+            Err(error) => Progress::Ended(self.end(Err(error))),
+        }
     }
 
     /// Sends everything that is there, in one write each time there is more, and the end.
@@ -113,19 +115,20 @@ impl<S: wt::Session> Delivery<S> {
 
     /// Waits until the peer has it all: until then the group can still be given up to make way for
     /// newer ones.
-    async fn acknowledged(&mut self, mut use_of: Use) -> Result<(), Error> {
-        loop {
+    async fn acknowledged(mut self, mut use_of: Use) -> Delivered {
+        let outcome = loop {
             tokio::select! {
                 biased;
-                error = use_of.ended() => return Err(error),
+                error = use_of.ended() => break Err(error),
                 Ok(()) = self.pace.changed() => self.follow_priority(),
-                closed = self.writer.closed() => return match closed {
+                closed = self.writer.closed() => break match closed {
                     // The subscriber did not want the rest, which is its own choice.
                     Ok(()) | Err(StreamError::Reset(_)) => Ok(()),
                     Err(error) => Err(error.into()),
                 },
             }
-        }
+        };
+        self.end(outcome)
     }
 
     fn follow_priority(&mut self) {

@@ -10,7 +10,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use moq_transfork::message::Subscribe;
 use moq_transfork::path::Path;
 use moq_transfork::stream::{GroupWriter, SubscribeWriter};
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use tracing::{debug, info};
 use web_transport_trait as wt;
 
@@ -19,7 +19,7 @@ use crate::model::consumer::{Ready, TrackConsumer};
 use crate::model::group::GroupConsumer;
 use crate::model::subscription::Subscription;
 use crate::model::track::{Gap, TrackInfo};
-use crate::session::egress::delivery::{Delivered, Delivery};
+use crate::session::egress::delivery::{Delivered, Delivery, Progress};
 use crate::session::egress::lane::Lane;
 use crate::session::egress::pace::Pace;
 use crate::session::egress::teller::Teller;
@@ -46,8 +46,8 @@ pub(super) struct Feed<S: wt::Session> {
     events: FuturesUnordered<BoxFuture<'static, Event>>,
     /// Groups that are on their way, until the peer has them.
     on_their_way: BTreeSet<u64>,
-    /// Room for more of them that the transport does not have whole yet.
-    room: Arc<Semaphore>,
+    /// How many of them the transport does not have whole yet.
+    sending: usize,
     /// The newest group that was started, and what its delivery is told by when that changes.
     newest: Option<(u64, oneshot::Sender<()>)>,
     /// True while a delivery that was told to give up has not done so yet.
@@ -57,7 +57,9 @@ pub(super) struct Feed<S: wt::Session> {
 }
 
 enum Event {
-    /// A group has reached its end, or was given up.
+    /// How far a group has come that was being sent.
+    Progress(Progress),
+    /// A group that was sent is with the peer, or was given up.
     Delivered(Delivered),
     /// The subscriber is gone.
     Left(Result<(), Error>),
@@ -75,7 +77,6 @@ impl<S: wt::Session> Feed<S> {
         writer: SubscribeWriter<S>,
     ) -> Self {
         let pace = Pace::new(track.subscription().clone(), info);
-        let room = Arc::new(Semaphore::new(state.context.limits.max_deliveries));
         Self {
             state,
             source,
@@ -87,7 +88,7 @@ impl<S: wt::Session> Feed<S> {
             lane: Lane::Idle,
             events: FuturesUnordered::new(),
             on_their_way: BTreeSet::new(),
-            room,
+            sending: 0,
             newest: None,
             shedding: false,
             ending: None,
@@ -130,8 +131,6 @@ impl<S: wt::Session> Feed<S> {
                 },
                 // No stream has come free in all that time.
                 () = overdue, if self.lane.is_opening() => self.shed_for_newer(),
-                // There is room again for what waited.
-                () = has_room(&self.room), if self.room.available_permits() == 0 => {}
                 ready = self.track.ready(above), if self.wants_more() => self.advance(ready, above),
             }
         }
@@ -144,6 +143,14 @@ impl<S: wt::Session> Feed<S> {
 
     fn follow_event(&mut self, event: Event) {
         match event {
+            Event::Progress(Progress::Sent(rest)) => {
+                self.sending -= 1;
+                self.events.push(rest.map(Event::Delivered).boxed());
+            }
+            Event::Progress(Progress::Ended(delivered)) => {
+                self.sending -= 1;
+                self.delivered(delivered);
+            }
             Event::Delivered(delivered) => self.delivered(delivered),
             Event::Left(outcome) => self.leave(outcome),
             // What is open may end; nothing new begins.
@@ -154,8 +161,8 @@ impl<S: wt::Session> Feed<S> {
     /// With no room for another group, the oldest that is on its way: only what is newer than that
     /// is of interest.
     fn crowd(&self) -> Option<u64> {
-        let most = self.state.context.limits.max_deliveries * ACKNOWLEDGED_LATER;
-        let room = self.room.available_permits() > 0 && self.on_their_way.len() < most;
+        let max = self.state.context.limits.max_deliveries;
+        let room = self.sending < max && self.on_their_way.len() < max * ACKNOWLEDGED_LATER;
         self.on_their_way.first().copied().filter(|_| !room)
     }
 
@@ -227,9 +234,9 @@ impl<S: wt::Session> Feed<S> {
             self.newest = Some((sequence, is_newest));
         }
         let delivery = Delivery::new(self.state.clone(), writer, group, self.pace.subscribe());
-        let room = self.room.clone().try_acquire_owned().ok();
-        let delivered = delivery.run(self.id, outrun, room).map(Event::Delivered);
-        self.events.push(delivered.boxed());
+        self.sending += 1;
+        let sent = delivery.run(self.id, outrun).map(Event::Progress);
+        self.events.push(sent.boxed());
     }
 
     /// Makes the oldest group on its way give up, so that a newer one can go.
@@ -289,9 +296,4 @@ impl<S: wt::Session> Feed<S> {
             Err(_nobody) => self.ending = Some(Err(error)),
         }
     }
-}
-
-/// Waits until there is room for another group.
-async fn has_room(room: &Semaphore) {
-    let _permit = room.acquire().await;
 }
