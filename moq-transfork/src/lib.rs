@@ -7,7 +7,7 @@
 //! protocol does not decide. It needs no async runtime and compiles for `wasm32-unknown-unknown`.
 //!
 //! Start with [`setup::accept`] or [`setup::connect`], which agree on a [`Dialect`]; then
-//! [`stream::Request`] for what a peer asks, [`stream::subscribe`] and its siblings for what we ask,
+//! [`stream::Request`] for what a peer asks, [`stream::subscribe()`] and its siblings for what we ask,
 //! and [`stream::GroupReader`] and [`stream::GroupWriter`] for the data.
 //!
 //! ```

@@ -1,6 +1,6 @@
 //! One peer, connected: its requests are served from a [`Source`], and what it publishes is one.
 //!
-//! [`connect`] is the client's side and [`accept`] the server's. Both give a [`Peer`], the handle,
+//! [`connect`] is the client's side and `accept` the server's. Both give a [`Peer`], the handle,
 //! and a [`Driver`], the future that does the work; the session lasts as long as the driver runs.
 
 mod context;

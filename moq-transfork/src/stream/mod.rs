@@ -1,7 +1,7 @@
 //! One typed reader and writer for each kind of stream.
 //!
 //! What a peer opens is read by [`Request::accept`] and [`GroupReader::accept`]; what we open is
-//! made by [`announce`], [`subscribe`], [`fetch`], [`info`] and [`GroupWriter::open`].
+//! made by [`announce()`], [`subscribe()`], [`fetch()`], [`info()`] and [`GroupWriter::open`].
 //!
 //! An end is clean only if someone said so. A writer that is dropped without `finish` resets its
 //! stream with [`Code::DROPPED`](crate::Code::DROPPED), and a reader that is dropped before the end
