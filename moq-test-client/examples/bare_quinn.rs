@@ -26,6 +26,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 const ALPN: &str = "bare";
 const KEEP_ALIVE: Duration = Duration::from_secs(4);
+const LINGER: Duration = Duration::from_millis(500);
 
 #[derive(Parser)]
 struct Args {
@@ -179,6 +180,8 @@ async fn receive(
     tell("steady");
     sleep(duration).await;
     tell("drain");
+    // Whoever reads this may want to look at the processes before they are gone.
+    sleep(LINGER).await;
     Ok(())
 }
 

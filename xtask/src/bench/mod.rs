@@ -24,6 +24,9 @@ mod target;
 mod trial;
 mod usage;
 
+/// Up to this load average a machine is taken to be at rest.
+const QUIET: f64 = 0.5;
+
 /// Where the results are kept that the page is made from.
 const RESULTS: &str = "docs/performance.json";
 
@@ -137,6 +140,12 @@ async fn measure(
         note: args.note.clone(),
         trials: Vec::new(),
     };
+    if results.machine.load > QUIET {
+        say!(
+            "others are at work here (load average {:.1}): go by the ratios alone",
+            results.machine.load
+        );
+    }
     let began = Instant::now();
     for shape in shapes {
         say!("\n{}: {}", shape.name, shape.about);

@@ -7,6 +7,9 @@ use super::stats::Spread;
 /// What every ratio is to.
 const FLOOR: &str = "bare";
 
+/// The shape that is the same but for its slow reader.
+const WITHOUT_SLOW: &str = "fanout-10k";
+
 /// Above this share of its core the load measures itself.
 const BUSY: f64 = 0.85;
 
@@ -22,7 +25,7 @@ const FRAMES: &[Column] = &[
     ("p99 ms", |trial| Some(trial.p99)),
     ("max ms", |trial| Some(trial.max)),
     ("first frame ms", |trial| trial.join),
-    ("lost %", |trial| Some(100.0 * trial.loss)),
+    ("lost %", |trial| Some(100.0 * trial.loss?)),
 ];
 
 const MEMORY: &[Column] = &[
@@ -74,6 +77,9 @@ pub(super) fn remarks(results: &Results, shape: &Shape) -> Vec<String> {
         ));
     }
     for target in results.targets(shape.name) {
+        if shape.slow > 0 {
+            remarks.extend(harm(results, shape, target));
+        }
         let load = results.of(shape.name, target, |trial| Some(trial.load_core));
         if let Some(load) = load.filter(|load| load.high > BUSY) {
             let share = 100.0 * load.high;
@@ -88,6 +94,16 @@ pub(super) fn remarks(results: &Results, shape: &Shape) -> Vec<String> {
         }
     }
     remarks
+}
+
+/// What slow readers do to the others: their latency beside that without them.
+fn harm(results: &Results, shape: &Shape, target: &str) -> Option<String> {
+    let p99 = |shape: &str| results.of(shape, target, |trial| Some(trial.p99));
+    let (with, without) = (p99(shape.name)?, p99(WITHOUT_SLOW)?);
+    let times = with.median / without.median;
+    Some(format!(
+        "{target}: with the slow reader the others' p99 is {times:.2} times that of {WITHOUT_SLOW}"
+    ))
 }
 
 /// What the others are compared with: the floor, or where there is none the first.
@@ -134,6 +150,16 @@ mod tests {
         (trial.load_core, trial.failed) = (0.97, 3);
         let remarks = remarks(&results(vec![trial]), &ALL[0]);
         assert_eq!(remarks.len(), 2, "{remarks:?}");
+    }
+
+    #[test]
+    fn slow_readers_are_judged_by_what_they_do_to_the_others() {
+        let mut slow = trial("ours", 0, 0.01);
+        (slow.shape, slow.p99) = ("slow".to_owned(), 3.0);
+        let results = results(vec![trial("ours", 0, 0.01), slow]);
+        let shape = ALL.iter().find(|shape| shape.slow > 0).unwrap();
+        let remarks = remarks(&results, shape);
+        assert!(remarks[0].contains("1.50 times"), "{remarks:?}");
     }
 
     #[test]

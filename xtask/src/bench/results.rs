@@ -58,8 +58,8 @@ pub(super) struct Trial {
     pub(super) max: f64,
     /// Milliseconds from a subscription to its first whole frame, at the 99th percentile.
     pub(super) join: Option<f64>,
-    /// The share of groups that did not come whole.
-    pub(super) loss: f64,
+    /// The share of groups that did not come whole; bare quinn has none.
+    pub(super) loss: Option<f64>,
     /// Sessions and subscriptions that failed.
     pub(super) failed: u64,
     /// Seconds until the last listener knew all tracks.
@@ -194,7 +194,7 @@ pub(super) mod tests {
             p999: 3.0,
             max: 4.0,
             join: Some(5.0),
-            loss: 0.0,
+            loss: Some(0.0),
             failed: 0,
             announced: None,
             announce_cpu: None,

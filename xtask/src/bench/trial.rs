@@ -164,7 +164,7 @@ impl Notes {
             join: summary
                 .filter(|summary| summary.join.count > 0)
                 .map(|summary| millis(summary.join.p99)),
-            loss: summary.map_or(0.0, |summary| summary.loss),
+            loss: summary.map(|summary| summary.loss),
             failed: summary.map_or(0, |summary| summary.failed),
             announced: announcing
                 .and(summary)
