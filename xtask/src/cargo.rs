@@ -96,11 +96,32 @@ impl Binaries {
         Self::build_with(Profile::Release, &["--example", "bare_quinn"]).await
     }
 
+    /// Builds them, and what publishes and withdraws many tracks.
+    ///
+    /// # Errors
+    /// Where the build fails.
+    pub(crate) async fn build_for_cluster(profile: Profile) -> anyhow::Result<Self> {
+        Self::build_with(profile, &["--example", "churn"]).await
+    }
+
+    /// Builds an example of one of the crates with optimisation, and nothing else.
+    ///
+    /// # Errors
+    /// Where the build fails.
+    pub(crate) async fn build_example(name: &str) -> anyhow::Result<Self> {
+        Self::build_all(vec!["--example", name, "--release"]).await
+    }
+
     async fn build_with(profile: Profile, more: &[&str]) -> anyhow::Result<Self> {
+        let mut what = vec!["--bin", "moq-relay", "--bin", "moq-test-client"];
+        what.extend(more);
+        what.extend(profile.flag());
+        Self::build_all(what).await
+    }
+
+    async fn build_all(what: Vec<&str>) -> anyhow::Result<Self> {
         let mut args = vec!["build", "--message-format=json-render-diagnostics"];
-        args.extend(["--bin", "moq-relay", "--bin", "moq-test-client"]);
-        args.extend(more);
-        args.extend(profile.flag());
+        args.extend(what);
         let launch = cargo(args);
         let line = launch.line();
         let (status, log) = launch.stderr(Stdio::inherit()).capture().await?;
@@ -126,6 +147,25 @@ impl Binaries {
     }
 }
 
+/// Builds the tests whose main file is `source`, from the root folder, and gives back the program.
+///
+/// # Errors
+/// Where the build fails, or there are no such tests.
+pub(crate) async fn test_program(source: &str, profile: Profile) -> anyhow::Result<PathBuf> {
+    let mut args = vec!["test", "--no-run", "--workspace", "--test=it"];
+    args.push("--message-format=json-render-diagnostics");
+    args.extend(profile.flag());
+    let launch = cargo(args);
+    let line = launch.line();
+    let (status, log) = launch.stderr(Stdio::inherit()).capture().await?;
+    ensure!(status.success(), "`{line}` failed: {status}");
+    let source = root().join(source);
+    let built = log.stdout();
+    let mut programs = built.iter().filter_map(|line| compiled(line, &source));
+    let program = programs.next();
+    program.with_context(|| format!("cargo built no tests of {}", source.display()))
+}
+
 /// How programs are compiled.
 #[derive(Clone, Copy)]
 pub(crate) enum Profile {
@@ -144,19 +184,32 @@ impl Profile {
     }
 }
 
+/// One of cargo's messages, about something that it has built.
+#[derive(Deserialize)]
+struct Artifact {
+    target: Target,
+    executable: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+    #[serde(default)]
+    src_path: PathBuf,
+}
+
 /// The program that one of cargo's JSON messages says it has built.
 fn executable(message: &str) -> Option<(String, PathBuf)> {
-    #[derive(Deserialize)]
-    struct Artifact {
-        target: Target,
-        executable: Option<PathBuf>,
-    }
-    #[derive(Deserialize)]
-    struct Target {
-        name: String,
-    }
     let artifact: Artifact = serde_json::from_str(message).ok()?;
     Some((artifact.target.name, artifact.executable?))
+}
+
+/// The same, if this is its main file.
+fn compiled(message: &str, source: &Path) -> Option<PathBuf> {
+    let artifact: Artifact = serde_json::from_str(message).ok()?;
+    artifact
+        .executable
+        .filter(|_| artifact.target.src_path == source)
 }
 
 #[cfg(test)]
@@ -175,6 +228,12 @@ mod tests {
             Some(("relay".to_owned(), "/t/relay".into()))
         );
         assert_eq!(executable(library), None);
+        let tests = r#"{"target":{"name":"it","src_path":"/s/it.rs"},"executable":"/t/it"}"#;
+        assert_eq!(
+            compiled(tests, Path::new("/s/it.rs")),
+            Some("/t/it".into())
+        );
+        assert_eq!(compiled(tests, Path::new("/s/other.rs")), None);
         assert_eq!(
             executable(r#"{"reason":"build-finished","success":true}"#),
             None

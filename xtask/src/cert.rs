@@ -30,8 +30,24 @@ pub(crate) struct Files {
 /// # Errors
 /// Where the files cannot be written.
 pub(crate) fn write(folder: &Path) -> anyhow::Result<Files> {
+    let loopback = [
+        IpAddr::from(Ipv4Addr::LOCALHOST),
+        IpAddr::from(Ipv6Addr::LOCALHOST),
+    ];
+    write_for(folder, vec!["localhost".to_owned()], loopback)
+}
+
+/// Makes a certificate for names and addresses in `folder`, marked likewise.
+///
+/// # Errors
+/// Where the files cannot be written.
+pub(crate) fn write_for(
+    folder: &Path,
+    names: Vec<String>,
+    addresses: impl IntoIterator<Item = IpAddr>,
+) -> anyhow::Result<Files> {
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).context("cannot make a key")?;
-    let cert = params()?
+    let cert = params(names, addresses)?
         .self_signed(&key)
         .context("cannot sign a certificate")?;
     let files = Files {
@@ -43,15 +59,13 @@ pub(crate) fn write(folder: &Path) -> anyhow::Result<Files> {
     Ok(files)
 }
 
-fn params() -> anyhow::Result<CertificateParams> {
-    let mut params = CertificateParams::new(vec!["localhost".to_owned()])?;
-    let loopback = [
-        IpAddr::from(Ipv4Addr::LOCALHOST),
-        IpAddr::from(Ipv6Addr::LOCALHOST),
-    ];
-    params
-        .subject_alt_names
-        .extend(loopback.map(SanType::IpAddress));
+fn params(
+    names: Vec<String>,
+    addresses: impl IntoIterator<Item = IpAddr>,
+) -> anyhow::Result<CertificateParams> {
+    let mut params = CertificateParams::new(names)?;
+    let addresses = addresses.into_iter().map(SanType::IpAddress);
+    params.subject_alt_names.extend(addresses);
     params
         .distinguished_name
         .push(DnType::CommonName, "localhost");

@@ -129,6 +129,11 @@ pub(crate) enum Event {
         /// Which.
         path: String,
     },
+    /// A track is published no more.
+    Ended {
+        /// Which.
+        path: String,
+    },
     /// A frame arrived.
     Frame {
         /// The group it is in.

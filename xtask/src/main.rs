@@ -13,11 +13,13 @@ mod cargo;
 mod cert;
 mod ci;
 mod client;
+mod cluster;
 mod demo;
 mod instructions;
 mod interop;
 mod process;
 mod relay;
+mod simulate;
 mod suite;
 mod term;
 
@@ -38,7 +40,8 @@ Examples:
   cargo xtask demo                 see a relay, a publisher and a subscriber at work
   cargo xtask test                 run every test
   cargo xtask ci --only clippy     run one of the checks that guard a change
-  cargo xtask interop --list       show what is tried against the published peers";
+  cargo xtask interop --list       show what is tried against the published peers
+  cargo xtask cluster --drill      what a cluster does while relays die and links are cut";
 
 #[derive(Subcommand)]
 enum Chore {
@@ -52,6 +55,10 @@ enum Chore {
     Interop(interop::Args),
     /// Measures the relay against bare quinn and the published relay, run by run
     Bench(bench::Args),
+    /// Brings up a root and two nodes, each in a network of its own, and shows or drills them
+    Cluster(cluster::Args),
+    /// Simulates clusters of many nodes, on a clock that jumps, and holds them against the truth
+    Simulate(simulate::Args),
     /// Counts instructions on the hot path, and fails if they became more than the baseline
     Instructions(instructions::Args),
 }
@@ -96,6 +103,8 @@ async fn run(chore: Chore) -> anyhow::Result<ExitCode> {
         Chore::Ci(args) => ci::run(args).await,
         Chore::Interop(args) => interop::run(args).await,
         Chore::Bench(args) => bench::run(args).await,
+        Chore::Cluster(args) => cluster::run(args).await,
+        Chore::Simulate(args) => simulate::run(args).await,
         Chore::Instructions(args) => instructions::run(args).await,
     }
 }

@@ -76,10 +76,18 @@ impl User {
     }
 }
 
+/// Where `cargo xtask interop` keeps the published programs.
+fn peers() -> PathBuf {
+    if let Some(peers) = std::env::var_os("MOQ_PEERS_DIR") {
+        return peers.into();
+    }
+    let home = PathBuf::from(std::env::var_os("HOME").expect("a home"));
+    home.join(".cache/moq-relay/peers")
+}
+
 /// Starts the published relay. Dropping it kills it.
 async fn published(cluster: &Cluster, port: u16, flags: &[&str]) -> Child {
-    let home = PathBuf::from(std::env::var_os("HOME").expect("a home"));
-    let program = home.join(".cache/moq-relay/peers/moq-relay-0.6.19/bin/moq-relay");
+    let program = peers().join("moq-relay-0.6.19/bin/moq-relay");
     let bind = format!("127.0.0.1:{port}");
     let tls = ["--tls-cert", cluster.cert(), "--tls-key", cluster.key()];
     let child = Command::new(program)

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::peers::{CLOCKS, Dialect, KARPS, Peer, SEED};
+use super::peers::{CLOCKS, Dialect, KARPS, LINKED, Peer, SEED};
 use crate::client::Transport;
 
 /// Both ways to reach a relay.
@@ -34,6 +34,8 @@ pub(super) enum Scene {
     Media,
     /// The test client's conformance tests, in both roles.
     Conformance,
+    /// Relays of both kinds form a cluster, and tracks flow from each to each.
+    Cluster,
 }
 
 /// One end of a case.
@@ -114,6 +116,7 @@ pub(super) fn all() -> Vec<Case> {
     cases.extend(media());
     cases.extend(conformance());
     cases.extend(on_their_relay());
+    cases.extend(clusters());
     cases
 }
 
@@ -196,6 +199,19 @@ fn on_their_relay() -> impl Iterator<Item = Case> {
     })
 }
 
+/// A relay of theirs as a node of ours, and ours as nodes of theirs; the users are ours.
+fn clusters() -> impl Iterator<Item = Case> {
+    let ours = ours(LINKED.dialect, Transport::Quic);
+    let case = |node, root| Case {
+        scene: Scene::Cluster,
+        publisher: node,
+        relay: root,
+        subscriber: ours,
+    };
+    let node = case(theirs(LINKED, Transport::Quic), Relay::Tested);
+    [node, case(ours, Relay::Theirs(LINKED))].into_iter()
+}
+
 fn clock_case(publisher: Party, subscriber: Party) -> Case {
     Case {
         scene: Scene::Clock,
@@ -263,6 +279,7 @@ impl fmt::Display for Scene {
             Self::Clock => "clock",
             Self::Media => "media",
             Self::Conformance => "conformance",
+            Self::Cluster => "cluster",
         })
     }
 }

@@ -17,13 +17,14 @@ use self::media::Film;
 use self::peers::Folder;
 use self::play::Troupe;
 use self::stage::Stage;
-use crate::cargo::{Binaries, Profile};
+use crate::cargo::{self, Binaries, Profile};
 use crate::term::{self, Table, say};
 
 mod cases;
 mod clock;
 mod conformance;
 mod media;
+mod mixed;
 pub(crate) mod peers;
 mod play;
 mod stage;
@@ -84,7 +85,7 @@ pub(crate) struct Args {
 /// # Errors
 /// Where something could not be prepared; a case that fails makes the exit code.
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let cases = chosen(&args.case);
+    let mut cases = chosen(&args.case);
     ensure!(
         !cases.is_empty(),
         "no case has all these words in its row: see --list"
@@ -92,6 +93,10 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     if args.list {
         list(&cases);
         return Ok(ExitCode::SUCCESS);
+    }
+    if args.relay_bin.is_some() && cases.iter().any(|case| case.scene == Scene::Cluster) {
+        say!("note: the clusters are left out: they are tests of this repository's own relay");
+        cases.retain(|case| case.scene != Scene::Cluster);
     }
     let troupe = prepare(args.relay_bin, args.release, &cases).await?;
     let progress = Progress::new(cases.len());
@@ -132,7 +137,13 @@ async fn prepare(relay: Option<PathBuf>, release: bool, cases: &[Case]) -> anyho
     } else {
         None
     };
+    let mixed = if cases.iter().any(|case| case.scene == Scene::Cluster) {
+        Some(cargo::test_program(mixed::SOURCE, profile).await?)
+    } else {
+        None
+    };
     Ok(Troupe {
+        mixed,
         peers,
         ours,
         relay,

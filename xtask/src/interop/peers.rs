@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 
@@ -76,6 +76,9 @@ pub(super) const KARPS: [Peer; 3] = [
 /// The relay that the test client has to work with.
 pub(crate) const SEED: Peer = peer(Program::Relay, "0.6.15", Dialect::Fork02);
 
+/// The relay that ours have to form a cluster with.
+pub(super) const LINKED: Peer = peer(Program::Relay, "0.6.19", Dialect::Fork02);
+
 const fn peer(program: Program, version: &'static str, dialect: Dialect) -> Peer {
     Peer {
         program,
@@ -143,6 +146,11 @@ impl Folder {
             ensure!(status.success(), "{peer} could not be installed: {status}");
         }
         Ok(())
+    }
+
+    /// The folder itself.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// A relay of theirs, to be given its address and certificate.

@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use super::cases::{Case, Party, Relay, Scene, Who};
 use super::clock::{Expected, Reading};
 use super::conformance;
+use super::mixed;
 use super::media::{self, Film};
 use super::peers::Folder;
 use super::stage::{Manner, Stage};
@@ -42,6 +43,8 @@ pub(super) struct Troupe {
     pub(super) relay: Option<PathBuf>,
     /// What the media publishers publish.
     pub(super) film: Option<Film>,
+    /// The program with our own tests of clusters of both kinds of relays.
+    pub(super) mixed: Option<PathBuf>,
 }
 
 /// Plays a case and gives back a remark for its row.
@@ -53,6 +56,10 @@ pub(super) async fn play(
     stage: &mut Stage,
     case: &Case,
 ) -> anyhow::Result<String> {
+    if case.scene == Scene::Cluster {
+        let tests = troupe.mixed.as_ref().context("there are no tests")?;
+        return mixed::play(tests, &troupe.peers, stage, case.relay).await;
+    }
     let (relay, manner) = troupe.relay(case.relay)?;
     stage.open(relay, manner).await?;
     let remark = match case.scene {
@@ -65,6 +72,7 @@ pub(super) async fn play(
             let client = troupe.client(stage, case.subscriber)?;
             conformance::play(&client, stage, case.relay).await?
         }
+        Scene::Cluster => bail!("a cluster has more than one relay"),
     };
     stage.close(manner).await?;
     Ok(remark)

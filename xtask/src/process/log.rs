@@ -88,6 +88,11 @@ impl Log {
             .collect()
     }
 
+    /// The lines of both streams so far, with the time of each.
+    pub(crate) fn all(&self) -> Vec<Line> {
+        self.lock().lines.iter().cloned().collect()
+    }
+
     /// Tells whether any line, of either stream, contains `text`.
     pub(crate) fn contains(&self, text: &str) -> bool {
         self.lock()

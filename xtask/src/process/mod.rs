@@ -18,8 +18,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use self::log::Origin;
-pub(crate) use self::log::{Line, Log, Teller};
+
+pub(crate) use self::log::{Line, Log, Origin, Teller};
 
 mod log;
 
@@ -229,7 +229,8 @@ impl Process {
         self.wait().await
     }
 
-    fn signal(&self, signal: Signal) {
+    /// Sends it and its children a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
         let pid = self
             .child
             .id()

@@ -135,7 +135,7 @@ impl Received {
                 Event::Group { group, sha256, end } if end == "clean" => {
                     received.ended.insert(group, sha256);
                 }
-                Event::Group { .. } | Event::Active { .. } => {}
+                Event::Group { .. } | Event::Active { .. } | Event::Ended { .. } => {}
             }
         }
         Ok(received)
