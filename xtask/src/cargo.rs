@@ -229,10 +229,7 @@ mod tests {
         );
         assert_eq!(executable(library), None);
         let tests = r#"{"target":{"name":"it","src_path":"/s/it.rs"},"executable":"/t/it"}"#;
-        assert_eq!(
-            compiled(tests, Path::new("/s/it.rs")),
-            Some("/t/it".into())
-        );
+        assert_eq!(compiled(tests, Path::new("/s/it.rs")), Some("/t/it".into()));
         assert_eq!(compiled(tests, Path::new("/s/other.rs")), None);
         assert_eq!(
             executable(r#"{"reason":"build-finished","success":true}"#),

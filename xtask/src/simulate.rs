@@ -47,9 +47,9 @@ pub(crate) struct Args {
 /// Where it cannot be built or started; a story that ends badly makes the exit code.
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let built = Binaries::build_example("simulate").await?;
-    let jobs = args.jobs.unwrap_or_else(|| {
-        std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
-    });
+    let jobs = args
+        .jobs
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
     let launch = Launch::new("simulation", built.path("simulate")?).args([
         format!("--nodes={}", args.nodes),
         format!("--seeds={}", args.seeds),
@@ -63,8 +63,16 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let status = process.wait().await?;
     bar.finish_and_clear();
     let log = process.log();
-    let stories: Vec<_> = log.stdout().iter().filter_map(|line| Story::of(line)).collect();
-    ensure!(!stories.is_empty(), "no story was told:\n{}", log.tail(20).join("\n"));
+    let stories: Vec<_> = log
+        .stdout()
+        .iter()
+        .filter_map(|line| Story::of(line))
+        .collect();
+    ensure!(
+        !stories.is_empty(),
+        "no story was told:\n{}",
+        log.tail(20).join("\n")
+    );
     report(&stories, &args, start.elapsed());
     let is_whole = stories.len() as u64 == args.seeds && status.success();
     Ok(if is_whole {
@@ -128,7 +136,10 @@ fn tell(bar: &ProgressBar, line: &Line) {
 }
 
 fn report(stories: &[Story], args: &Args, took: Duration) {
-    let failed: Vec<_> = stories.iter().filter(|story| story.settled.is_none()).collect();
+    let failed: Vec<_> = stories
+        .iter()
+        .filter(|story| story.settled.is_none())
+        .collect();
     let longest = stories.iter().max_by_key(|story| story.settled);
     say!(
         "{} of {} stories of {} nodes in {} s, {} failed",
@@ -147,7 +158,9 @@ fn report(stories: &[Story], args: &Args, took: Duration) {
     }
     if let Some((seed, settled)) = longest.and_then(|story| Some((story.seed, story.settled?))) {
         let settled = term::seconds(settled);
-        say!("the truth was known everywhere at most {settled} s after the last event (seed {seed})");
+        say!(
+            "the truth was known everywhere at most {settled} s after the last event (seed {seed})"
+        );
     }
 }
 

@@ -167,7 +167,13 @@ mod tests {
     fn what_is_published_follows_from_the_news_and_twice_is_an_error() {
         let active = |path: &str| News::Active(path.to_owned());
         let ended = |path: &str| News::Ended(path.to_owned());
-        let news = [active("x"), active("y"), ended("x"), active("x"), ended("y")];
+        let news = [
+            active("x"),
+            active("y"),
+            ended("x"),
+            active("x"),
+            ended("y"),
+        ];
         assert_eq!(published(&news).unwrap(), BTreeSet::from(["x".to_owned()]));
         assert!(published(&[active("x"), active("x")]).is_err());
         assert!(published(&[active("x"), ended("x"), ended("x")]).is_err());
@@ -175,7 +181,12 @@ mod tests {
 
     #[test]
     fn a_group_that_came_in_part_or_not_at_all_is_lost() {
-        let mut arrivals = vec![arrival(3, 0), arrival(5, 200), arrival(4, 300), arrival(8, 900)];
+        let mut arrivals = vec![
+            arrival(3, 0),
+            arrival(5, 200),
+            arrival(4, 300),
+            arrival(8, 900),
+        ];
         assert_eq!(groups_lost(&arrivals), 2);
         arrivals[1].whole = false;
         assert_eq!(groups_lost(&arrivals), 3);

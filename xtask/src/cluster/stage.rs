@@ -191,7 +191,9 @@ impl Stage {
         };
         while !nodes.iter().all(is_whole) {
             if start.elapsed() >= limit {
-                let links = nodes.iter().map(|node| format!("{node}: {:?}", self.links(*node)));
+                let links = nodes
+                    .iter()
+                    .map(|node| format!("{node}: {:?}", self.links(*node)));
                 let links: Vec<_> = links.collect();
                 bail!("not whole after {limit:?}: {}", links.join("; "));
             }

@@ -6,11 +6,14 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context as _, bail};
 use tokio::time::{Instant, timeout};
 
-use super::said::{Arrival, News, published};
+use super::said::{Arrival, News, groups_lost, published};
 use crate::process::{Launch, Process, pause};
 
 /// How long a client may take to be at work.
 const START: Duration = Duration::from_secs(20);
+
+/// How long groups that were overtaken may take to come after all.
+const OVERTAKEN: Duration = Duration::from_secs(5);
 
 /// Publishes one track until dropped.
 pub(super) struct Publisher {
@@ -54,7 +57,8 @@ impl Follower {
     /// Where it takes too long.
     pub(super) async fn active(&self, path: &str, limit: Duration) -> anyhow::Result<SystemTime> {
         let start = SystemTime::UNIX_EPOCH;
-        self.hears(&News::Active(path.to_owned()), start, limit).await
+        self.hears(&News::Active(path.to_owned()), start, limit)
+            .await
     }
 
     /// Waits for news since a time, and says when it was heard.
@@ -159,6 +163,18 @@ impl Reader {
         let arrivals = self.arrivals();
         let groups = arrivals.iter().map(|arrival| arrival.group);
         groups.max().unwrap_or_default()
+    }
+
+    /// Waits until nothing is missing, for a while, and counts the groups that still are.
+    pub(super) async fn lost(&self) -> u64 {
+        let end = Instant::now() + OVERTAKEN;
+        loop {
+            let lost = groups_lost(&self.arrivals());
+            if lost == 0 || Instant::now() >= end {
+                return lost;
+            }
+            pause().await;
+        }
     }
 
     /// All groups so far, as they came.

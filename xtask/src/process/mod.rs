@@ -18,7 +18,6 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-
 pub(crate) use self::log::{Line, Log, Origin, Teller};
 
 mod log;

@@ -79,9 +79,15 @@ pub(super) async fn fan_out(stage: &mut Stage) -> anyhow::Result<Outcome> {
     let at = |node| stage.said(node);
     let asked = Node::FIRST.map(|node| count(&at(node), start, "ingest::upstream: subscribes"));
     let served = Node::FIRST.map(|node| count(&at(node), start, ": subscribed"));
-    ensure!(asked == [1, 1, 1], "SUBSCRIBEs sent by root, a, b: {asked:?}");
+    ensure!(
+        asked == [1, 1, 1],
+        "SUBSCRIBEs sent by root, a, b: {asked:?}"
+    );
     let expected = [CROWD, CROWD + 2, CROWD];
-    ensure!(served == expected, "subscriptions served: {served:?} instead of {expected:?}");
+    ensure!(
+        served == expected,
+        "subscriptions served: {served:?} instead of {expected:?}"
+    );
     Ok(Outcome {
         recovery: Duration::ZERO,
         lost,
@@ -99,9 +105,15 @@ pub(super) async fn internal(stage: &mut Stage) -> anyhow::Result<Outcome> {
     for node in Node::FIRST {
         let path = "internal/origins/victim.drill:4443";
         forgers.push(stage.publish(node, path, &["--fps=10"]).await?);
-        let words = ["subscribe", "--path=internal/origins/a.drill:4443", "--duration=2s"];
+        let words = [
+            "subscribe",
+            "--path=internal/origins/a.drill:4443",
+            "--duration=2s",
+        ];
         let mut reader = stage.client(node, "spy", &words).start()?;
-        let status = timeout(LIMIT, reader.wait()).await.context("a spy stays")??;
+        let status = timeout(LIMIT, reader.wait())
+            .await
+            .context("a spy stays")??;
         ensure!(!status.success(), "a client read internal/ at {node}");
     }
     sleep(Duration::from_secs(6)).await;
@@ -120,7 +132,10 @@ pub(super) async fn internal(stage: &mut Stage) -> anyhow::Result<Outcome> {
             "{node} believes it"
         );
     }
-    let told: Vec<News> = followers.iter().flat_map(|follower| follower.news()).collect();
+    let told: Vec<News> = followers
+        .iter()
+        .flat_map(|follower| follower.news())
+        .collect();
     ensure!(told.is_empty(), "users were told {told:?}");
     Ok(Outcome {
         recovery: Duration::ZERO,

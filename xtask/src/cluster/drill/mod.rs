@@ -27,6 +27,8 @@ pub(super) enum Drill {
     RootGone,
     /// The root is killed, and another machine takes over its name
     RootMoved,
+    /// The root is stopped by SIGSTOP, accepts and never answers, and goes on after 16 s
+    RootMute,
     /// A node starts without its root, serves its clients, and joins once the root is there
     RootAbsent,
     /// A node is killed: unannounced once, its subscribers fail over to another node
@@ -37,13 +39,13 @@ pub(super) enum Drill {
     NodeMoved,
     /// A node gets SIGTERM: it withdraws first, and its subscribers move
     NodeLeaves,
-    /// A node is stopped by SIGSTOP, accepts and never answers, and goes on after 12 s
+    /// A node is stopped by SIGSTOP: unannounced once, as if dead; it goes on after 12 s
     NodeMute,
     /// A node dies ten times during its handshakes
     HandshakeDies,
     /// Two nodes do not reach each other for 10 s, while both see the root
     Partition,
-    /// A node's line is 1 Mbit/s for 10 s, while it wants a track of 2 Mbit/s
+    /// A node's line is 400 kbit/s for 10 s, while it wants a track of 800 kbit/s
     SlowLine,
     /// A node's line loses 5 % of all packets each way for 10 s
     LossyLine,
@@ -92,6 +94,7 @@ impl Drill {
         match self {
             Self::RootGone
             | Self::RootMoved
+            | Self::RootMute
             | Self::RootAbsent
             | Self::NodeBack
             | Self::NodeMoved
@@ -102,6 +105,15 @@ impl Drill {
             Self::NodeLeaves | Self::Churn | Self::FanOut | Self::Internal => AT_ONCE,
             // What was not sent in time is sent afterwards.
             Self::SlowLine | Self::LossyLine => NOTICED * 2,
+        }
+    }
+
+    /// How many groups it may cost a subscriber, at most.
+    pub(super) fn price(self) -> u64 {
+        match self {
+            // Of the group under way, the rest is gone with its node.
+            Self::NodeKilled | Self::NodeMute => 1,
+            _ => 0,
         }
     }
 
@@ -121,6 +133,7 @@ impl Drill {
         let outcome = match self {
             Self::RootGone => root::gone(stage).await,
             Self::RootMoved => root::moved(stage).await,
+            Self::RootMute => root::mute(stage).await,
             Self::RootAbsent => root::absent(stage).await,
             Self::NodeKilled => node::killed(stage).await,
             Self::NodeBack => node::back(stage).await,

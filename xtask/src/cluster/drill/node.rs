@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use super::Outcome;
 use crate::cluster::names::Node;
 use crate::cluster::net::SPARE;
-use crate::cluster::said::{News, count, groups_lost, longest_pause};
+use crate::cluster::said::{News, count, longest_pause};
 use crate::cluster::stage::{Stage, since};
 use crate::cluster::watch::{Follower, Publisher, Reader};
 
@@ -97,7 +97,7 @@ pub(super) async fn killed(stage: &mut Stage) -> anyhow::Result<Outcome> {
     let pause = longest_pause(&arrivals, start);
     Ok(Outcome {
         recovery: noticed.max(pause),
-        lost: groups_lost(&arrivals),
+        lost: twins.reader.lost().await,
         remark: format!(
             "unannounced after {:.1} s, moved to {}: groups again after {:.1} s",
             noticed.as_secs_f64(),
@@ -120,7 +120,7 @@ pub(super) async fn leaves(stage: &mut Stage) -> anyhow::Result<Outcome> {
     let pause = longest_pause(&arrivals, start);
     Ok(Outcome {
         recovery: told.max(pause),
-        lost: groups_lost(&arrivals),
+        lost: twins.reader.lost().await,
         remark: format!(
             "withdrawn after {} ms, longest pause {} ms, ended with 0 after {:.1} s",
             told.as_millis(),
@@ -151,7 +151,7 @@ async fn returns(stage: &mut Stage, machine: Option<usize>) -> anyhow::Result<Ou
     let recovery = stage.whole(&Node::FIRST, LIMIT).await?;
     let again = stage.read(Node::B, "demo").await?;
     again.goes_on(5, LIMIT).await?;
-    let lost = groups_lost(&reader.arrivals()) + groups_lost(&again.arrivals());
+    let lost = reader.lost().await + again.lost().await;
     Ok(Outcome {
         recovery,
         lost,
@@ -172,17 +172,15 @@ pub(super) async fn mute(stage: &mut Stage) -> anyhow::Result<Outcome> {
         noticed.max(pause) <= super::NOTICED,
         "noticed after {noticed:.1?}, groups again after {pause:.1?}"
     );
-    let redialled = count(&stage.said(twins.other), start, "not linked node=");
     stage.signal(twins.serving, Signal::CONT);
     let recovery = stage.whole(&Node::FIRST, LIMIT).await?;
     twins.reader.goes_on(10, LIMIT).await?;
     Ok(Outcome {
         recovery,
-        lost: groups_lost(&twins.reader.arrivals()),
+        lost: twins.reader.lost().await,
         remark: format!(
-            "noticed after {:.1} s, {redialled} attempts of {} in vain, groups again after {:.1} s",
+            "noticed after {:.1} s, groups again after {:.1} s",
             noticed.as_secs_f64(),
-            twins.other,
             pause.as_secs_f64()
         ),
     })
@@ -205,7 +203,7 @@ pub(super) async fn handshake_dies(stage: &mut Stage) -> anyhow::Result<Outcome>
     again.goes_on(5, LIMIT).await?;
     Ok(Outcome {
         recovery,
-        lost: groups_lost(&reader.arrivals()),
+        lost: reader.lost().await,
         remark: format!("{linked} of 10 lives were long enough for a link to the root"),
     })
 }

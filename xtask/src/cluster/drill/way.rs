@@ -56,7 +56,7 @@ pub(super) async fn partition(stage: &mut Stage) -> anyhow::Result<Outcome> {
     let arrivals = reader.arrivals();
     Ok(Outcome {
         recovery,
-        lost: groups_lost(&arrivals),
+        lost: reader.lost().await,
         remark: format!(
             "noticed after {:.1} s; the root's users noticed nothing, longest pause {} ms",
             noticed.as_secs_f64(),
@@ -66,13 +66,13 @@ pub(super) async fn partition(stage: &mut Stage) -> anyhow::Result<Outcome> {
 }
 
 pub(super) async fn slow(stage: &mut Stage) -> anyhow::Result<Outcome> {
-    // 2 Mbit/s: 50 frames of 5,000 bytes.
-    let thick = [&TRACK[..], &["--frame-size=5000"]].concat();
+    // 800 kbit/s: 50 frames of 2,000 bytes.
+    let thick = [&TRACK[..], &["--frame-size=2000"]].concat();
     let _publisher = stage.publish(Node::A, "thick", &thick).await?;
     let reader = stage.read(Node::B, "thick").await?;
     let near = stage.read(Node::Root, "thick").await?;
     let start = SystemTime::now();
-    stage.net.set_rate(Node::B, Some(1000)).await?;
+    stage.net.set_rate(Node::B, Some(400)).await?;
     sleep(BAD).await;
     let behind = near.newest().saturating_sub(reader.newest());
     stage.net.set_rate(Node::B, None).await?;
@@ -83,12 +83,14 @@ pub(super) async fn slow(stage: &mut Stage) -> anyhow::Result<Outcome> {
     let recovery = since(healed);
     sleep(Duration::from_secs(2)).await;
     steady(stage, start)?;
-    let lost = groups_lost(&reader.arrivals());
-    ensure!(groups_lost(&near.arrivals()) == 0, "others lost groups");
+    // A line that is too slow is met by leaving out; that others get all of it is what counts.
+    let left_out = groups_lost(&reader.arrivals());
     Ok(Outcome {
         recovery,
-        lost,
-        remark: format!("{behind} groups behind in the end; no link was lost"),
+        lost: near.lost().await,
+        remark: format!(
+            "{behind} groups behind in the end, {left_out} left out there; no link was lost"
+        ),
     })
 }
 
@@ -107,7 +109,7 @@ pub(super) async fn lossy(stage: &mut Stage) -> anyhow::Result<Outcome> {
     let arrivals = reader.arrivals();
     Ok(Outcome {
         recovery,
-        lost: groups_lost(&arrivals),
+        lost: reader.lost().await,
         remark: format!(
             "longest pause {} ms; no link was lost",
             longest_pause(&arrivals, start).as_millis()
