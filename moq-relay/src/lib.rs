@@ -22,3 +22,4 @@ pub mod sockets;
 pub mod tls;
 pub mod transport;
 pub mod units;
+pub mod workers;

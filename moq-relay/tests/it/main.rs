@@ -11,6 +11,7 @@ mod cluster;
 mod command_line;
 mod development;
 mod mixed;
+mod placement;
 mod process;
 mod sessions;
 mod stopping;
