@@ -10,6 +10,7 @@ use std::thread::available_parallelism;
 use clap::Parser;
 use moq_relay::args::Args;
 use moq_relay::error::Error;
+use moq_relay::report::Reports;
 use moq_relay::server::Server;
 use moq_relay::signals::Signals;
 use moq_relay::sockets::BindError;
@@ -48,6 +49,7 @@ fn processors() -> NonZeroUsize {
 
 async fn run(args: &Args, workers: Workers) -> Result<(), Error> {
     let mut signals = Signals::listen().map_err(Error::system("listen for signals"))?;
+    let mut reports = Reports::listen().map_err(Error::system("listen for signals"))?;
     let identities = Identity::load_all(&args.tls)?;
     // Looked at now, so that a mistake in it does not wait for the first relay to be dialled.
     Trust::load(&args.tls)?;
@@ -69,13 +71,15 @@ async fn run(args: &Args, workers: Workers) -> Result<(), Error> {
     let max_connections = args.limits.max_connections;
     let server = Server::of_node(endpoint, node.clone(), has_roots, max_connections);
     let mut server = server.spread_over(workers);
-    // It runs to the very end: links carry groups until then.
+    // Both run to the very end: links carry groups until then.
     let mut links = pin!(node.run());
+    let mut reports = pin!(reports.run(&node));
 
     tokio::select! {
         biased;
         signal = signals.next() => info!(signal, "stopping"),
         () = &mut links => return Err(Error::Endpoint),
+        never = &mut reports => match never {},
         result = serve_http(tcp, fingerprint) => return result,
         () = server.run() => return Err(Error::Endpoint),
     }
@@ -83,6 +87,7 @@ async fn run(args: &Args, workers: Workers) -> Result<(), Error> {
         biased;
         _ = signals.next() => Err(Error::Interrupted),
         () = &mut links => Err(Error::Endpoint),
+        never = &mut reports => match never {},
         () = server.shutdown(args.limits.grace) => Ok(()),
     }
 }
