@@ -1,7 +1,7 @@
 //! What a full mesh costs: to form, to keep, and for each announcement.
 
 use std::process::ExitCode;
-use std::time::{Duration, Instant as WallClock};
+use std::time::Duration;
 
 use moq_relay_core::model::track::TrackInfo;
 use tokio::runtime::Builder;
@@ -63,7 +63,7 @@ fn measure(nodes: usize, delay: Duration) -> Option<Cost> {
     runtime.block_on(async {
         let net = Net::with(delay);
         let before = resident();
-        let wall = WallClock::now();
+        let cpu = processor();
         let start = Instant::now();
         let mut all = vec![net.start("root", config(None, None, 0))];
         for index in 1..nodes {
@@ -74,10 +74,10 @@ fn measure(nodes: usize, delay: Duration) -> Option<Cost> {
         if !until(&all, |machine| live_links(machine) == nodes - 1).await {
             return None;
         }
-        let (forming_time, forming_cpu) = (start.elapsed(), wall.elapsed());
+        let (forming_time, forming_cpu) = (start.elapsed(), processor().saturating_sub(cpu));
         let forming = sent(&all);
         let memory = resident().saturating_sub(before);
-        let wall = WallClock::now();
+        let cpu = processor();
         let mut known_after = Duration::ZERO;
         let mut tracks = Vec::new();
         for number in 0..ANNOUNCEMENTS {
@@ -104,7 +104,7 @@ fn measure(nodes: usize, delay: Duration) -> Option<Cost> {
             memory,
             messages: (sent(&all) - forming) as f64 / f64::from(count),
             known_after,
-            cpu: wall.elapsed() / count,
+            cpu: processor().saturating_sub(cpu) / count,
         })
     })
 }
@@ -129,6 +129,13 @@ fn live_links(machine: &Machine) -> usize {
 fn sent(all: &[Machine]) -> u64 {
     let stats = all.iter().map(|machine| machine.cluster.relay().stats());
     stats.map(|stats| stats.announcements_sent).sum()
+}
+
+/// Time that this thread, which does everything, had on a processor.
+fn processor() -> Duration {
+    let schedstat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let nanos = schedstat.split(' ').next().map(str::parse);
+    Duration::from_nanos(nanos.and_then(Result::ok).unwrap_or_default())
 }
 
 /// Bytes of this process that are in memory.

@@ -253,14 +253,25 @@ impl Stage {
         launch.args(self.way(node)).fed()
     }
 
-    /// Makes sure that no relay is gone or hit a bug.
+    /// Makes sure that no relay is gone, hit a bug, or was told an announcement twice.
     ///
     /// # Errors
-    /// Where one is or did.
-    pub(super) fn sound(&mut self) -> anyhow::Result<()> {
+    /// Where one is, did, or was.
+    pub(super) async fn sound(&mut self) -> anyhow::Result<()> {
         for (node, relay) in &mut self.relays {
             ensure!(relay.is_running(), "the relay of {node} is gone");
-            ensure!(!relay.log().contains(PANIC), "the relay of {node} panicked");
+            let log = relay.log();
+            let asked = SystemTime::now();
+            relay.signal(Signal::USR1);
+            let told = log.find(|line| {
+                let counters = line.at >= asked && line.text.contains("since the start");
+                counters.then(|| line.text.clone())
+            });
+            let told = timeout(START, told).await.context("no counters")?;
+            let told = told.with_context(|| format!("the relay of {node} is gone"))?;
+            let is_right = told.contains("announce_errors=0");
+            ensure!(is_right, "{node} was told nonsense: {told}");
+            ensure!(!log.contains(PANIC), "the relay of {node} panicked");
         }
         Ok(())
     }

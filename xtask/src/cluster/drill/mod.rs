@@ -148,7 +148,7 @@ impl Drill {
             Self::FanOut => load::fan_out(stage).await,
             Self::Internal => load::internal(stage).await,
         }?;
-        stage.sound()?;
+        stage.sound().await?;
         Ok(outcome)
     }
 }
