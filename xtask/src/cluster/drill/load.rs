@@ -25,7 +25,7 @@ struct Rest {
     left: BTreeSet<String>,
 }
 
-pub(super) async fn churn(stage: &mut Stage) -> anyhow::Result<Outcome> {
+pub(super) async fn churn(stage: &Stage) -> anyhow::Result<Outcome> {
     let followers = [stage.follow(Node::Root)?, stage.follow(Node::B)?];
     let launch = stage.churn(Node::A).args(["--rate=200", "--duration=15"]);
     let mut churn = launch.start()?;
@@ -54,7 +54,7 @@ pub(super) async fn churn(stage: &mut Stage) -> anyhow::Result<Outcome> {
     })
 }
 
-pub(super) async fn fan_out(stage: &mut Stage) -> anyhow::Result<Outcome> {
+pub(super) async fn fan_out(stage: &Stage) -> anyhow::Result<Outcome> {
     let _publisher = stage
         .publish(Node::A, "fan/demo", &["--fps=20", "--frames-per-group=10"])
         .await?;
@@ -98,7 +98,7 @@ pub(super) async fn fan_out(stage: &mut Stage) -> anyhow::Result<Outcome> {
     })
 }
 
-pub(super) async fn internal(stage: &mut Stage) -> anyhow::Result<Outcome> {
+pub(super) async fn internal(stage: &Stage) -> anyhow::Result<Outcome> {
     let followers = [stage.follow(Node::Root)?, stage.follow(Node::B)?];
     let start = SystemTime::now();
     let mut forgers = Vec::new();

@@ -110,11 +110,8 @@ impl Drill {
 
     /// How many groups it may cost a subscriber, at most.
     pub(super) fn price(self) -> u64 {
-        match self {
-            // Of the group under way, the rest is gone with its node.
-            Self::NodeKilled | Self::NodeMute => 1,
-            _ => 0,
-        }
+        // Of the group under way, the rest is gone with its node.
+        u64::from(matches!(self, Self::NodeKilled | Self::NodeMute))
     }
 
     /// Runs it. What it leaves in `stage` is for a report of its failure.
@@ -126,9 +123,10 @@ impl Drill {
         ground: Ground<'_>,
         stage: &mut Option<Stage>,
     ) -> anyhow::Result<Outcome> {
-        let stage = stage.insert(match self {
-            Self::RootAbsent => ground.empty()?,
-            _ => ground.up().await?,
+        let stage = stage.insert(if self == Self::RootAbsent {
+            ground.empty()?
+        } else {
+            ground.up().await?
         });
         let outcome = match self {
             Self::RootGone => root::gone(stage).await,

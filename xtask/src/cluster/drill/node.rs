@@ -159,7 +159,7 @@ async fn returns(stage: &mut Stage, machine: Option<usize>) -> anyhow::Result<Ou
     })
 }
 
-pub(super) async fn mute(stage: &mut Stage) -> anyhow::Result<Outcome> {
+pub(super) async fn mute(stage: &Stage) -> anyhow::Result<Outcome> {
     let twins = Twins::new(stage).await?;
     let start = SystemTime::now();
     stage.signal(twins.serving, Signal::STOP);

@@ -75,7 +75,7 @@ pub(super) async fn absent(stage: &mut Stage) -> anyhow::Result<Outcome> {
     undisturbed(&reader, recovery, begun).await
 }
 
-pub(super) async fn mute(stage: &mut Stage) -> anyhow::Result<Outcome> {
+pub(super) async fn mute(stage: &Stage) -> anyhow::Result<Outcome> {
     let _publisher = stage.publish(Node::A, "demo", &TRACK).await?;
     let reader = stage.read(Node::B, "demo").await?;
     let stopped = SystemTime::now();
