@@ -270,3 +270,17 @@ async fn show(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_drill_has_a_name_a_sentence_and_a_bound() {
+        for drill in Drill::value_variants() {
+            assert!(!name(*drill).is_empty());
+            assert!(sentence(*drill).len() > 20, "{drill:?}");
+            assert!(!drill.bound().is_zero());
+        }
+    }
+}
