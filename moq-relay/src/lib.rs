@@ -15,6 +15,7 @@ pub mod endpoint;
 pub mod error;
 pub mod http;
 pub mod log;
+pub mod reload;
 pub mod server;
 pub mod session;
 pub mod signals;
