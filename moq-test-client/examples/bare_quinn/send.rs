@@ -8,7 +8,6 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use moq_test_client::payload::{self, Stamp};
-use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use crate::{now_micros, quic};
@@ -56,16 +55,12 @@ pub(crate) async fn accept(
 impl Load {
     pub(crate) async fn send(self, connections: Vec<quinn::Connection>) -> anyhow::Result<()> {
         if let Some(in_flight) = self.in_flight {
-            let mut floods = JoinSet::new();
-            for connection in connections {
-                floods.spawn(async move { self.flood(&connection, in_flight).await });
-            }
-            // Each ends with its connection.
-            floods.join_all().await;
+            // It fails when the receivers leave.
+            let _gone = self.flood(&connections, in_flight).await;
         } else if self.fps == 0.0 {
             connections[0].closed().await;
         } else {
-            // It fails when the receivers leave.
+            // As above.
             let _gone = self.pace(&connections).await;
         }
         Ok(())
@@ -101,21 +96,29 @@ impl Load {
         Ok(())
     }
 
-    /// Sends to one, with so many streams under way.
-    async fn flood(self, connection: &quinn::Connection, in_flight: usize) -> anyhow::Result<()> {
+    /// Writes a frame to all when there is room for another: as the benchmark does, which goes by
+    /// what has arrived.
+    async fn flood(
+        self,
+        connections: &[quinn::Connection],
+        in_flight: usize,
+    ) -> anyhow::Result<()> {
+        let room = in_flight * connections.len();
         let mut under_way = FuturesUnordered::new();
         let mut frame = Bytes::new();
         for number in 0u64.. {
             if number % REUSED == 0 {
                 frame = self.frame(number, now_micros())?;
             }
-            if under_way.len() >= in_flight {
+            for connection in connections {
+                let mut stream = connection.open_uni().await?;
+                stream.write_chunk(frame.clone()).await?;
+                stream.finish()?;
+                under_way.push(async move { stream.stopped().await });
+            }
+            while under_way.len() >= room {
                 under_way.next().await;
             }
-            let mut stream = connection.open_uni().await?;
-            stream.write_chunk(frame.clone()).await?;
-            stream.finish()?;
-            under_way.push(async move { stream.stopped().await });
         }
         Ok(())
     }

@@ -172,10 +172,11 @@ pub(super) const ALL: [Shape; 17] = [
     },
     Shape {
         name: "join",
-        about: "200 subscribers come one after the other, 20 ms away each way, to 10 KiB frames at 30/s, \
+        about: "300 subscribers come one after the other, 20 ms away each way, to 10 KiB frames at 30/s, \
                 30 a group",
-        subscribers: 200,
-        ramp: 4000,
+        subscribers: 300,
+        // The first has to wait for the publisher too, and who comes meanwhile: 1 in 100.
+        ramp: 6000,
         warmup: 200,
         at_most: 1,
         delay: 20,
