@@ -2,21 +2,24 @@
 
 use std::io;
 use std::net::{TcpListener, UdpSocket};
+use std::num::NonZeroUsize;
 use std::pin::pin;
 use std::process::ExitCode;
+use std::thread::available_parallelism;
 
 use clap::Parser;
 use moq_relay::args::Args;
 use moq_relay::error::Error;
+use moq_relay::report::Reports;
 use moq_relay::server::Server;
 use moq_relay::signals::Signals;
 use moq_relay::sockets::BindError;
 use moq_relay::tls::identity::Identity;
 use moq_relay::tls::trust::Trust;
+use moq_relay::workers::{Threads, Workers};
 use moq_relay::{cluster, endpoint, http, log, sockets, tls, transport};
 use moq_relay_core::relay::Relay;
 use quinn::Endpoint;
-use tokio::runtime::Builder;
 use tracing::info;
 
 fn main() -> ExitCode {
@@ -31,16 +34,22 @@ fn main() -> ExitCode {
 
 fn start(args: &Args) -> Result<(), Error> {
     log::init(&args.log)?;
-    let runtime = Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(Error::system("start the runtime"))?;
-    let result = runtime.block_on(run(args));
+    let threads = args.limits.threads.unwrap_or_else(processors);
+    let threads = Threads::start(threads).map_err(Error::system("start the threads"))?;
+    let result = threads.block_on(run(args, threads.workers()));
     // Whatever still runs after the drain, or after a second signal, is not waited for.
-    runtime.shutdown_background();
+    threads.end();
     result
 }
 
-async fn run(args: &Args) -> Result<(), Error> {
+/// How many processors this process may use.
+fn processors() -> NonZeroUsize {
+    available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
+async fn run(args: &Args, workers: Workers) -> Result<(), Error> {
     let mut signals = Signals::listen().map_err(Error::system("listen for signals"))?;
+    let mut reports = Reports::listen().map_err(Error::system("listen for signals"))?;
     let identities = Identity::load_all(&args.tls)?;
     // Looked at now, so that a mistake in it does not wait for the first relay to be dialled.
     Trust::load(&args.tls)?;
@@ -60,14 +69,17 @@ async fn run(args: &Args) -> Result<(), Error> {
     let relay = Relay::new(args.limits.relay_config());
     let node = cluster::build(args, cluster_config, relay, endpoint.clone(), &identities)?;
     let max_connections = args.limits.max_connections;
-    let mut server = Server::of_node(endpoint, node.clone(), has_roots, max_connections);
-    // It runs to the very end: links carry groups until then.
+    let server = Server::of_node(endpoint, node.clone(), has_roots, max_connections);
+    let mut server = server.spread_over(workers);
+    // Both run to the very end: links carry groups until then.
     let mut links = pin!(node.run());
+    let mut reports = pin!(reports.run(&node));
 
     tokio::select! {
         biased;
         signal = signals.next() => info!(signal, "stopping"),
         () = &mut links => return Err(Error::Endpoint),
+        never = &mut reports => match never {},
         result = serve_http(tcp, fingerprint) => return result,
         () = server.run() => return Err(Error::Endpoint),
     }
@@ -75,6 +87,7 @@ async fn run(args: &Args) -> Result<(), Error> {
         biased;
         _ = signals.next() => Err(Error::Interrupted),
         () = &mut links => Err(Error::Endpoint),
+        never = &mut reports => match never {},
         () = server.shutdown(args.limits.grace) => Ok(()),
     }
 }
