@@ -15,6 +15,7 @@ pub mod endpoint;
 pub mod error;
 pub mod http;
 pub mod log;
+pub mod reload;
 pub mod report;
 pub mod server;
 pub mod session;

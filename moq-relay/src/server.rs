@@ -201,7 +201,8 @@ async fn connection(
     place: Place,
     trust: Option<OwnedSemaphorePermit>,
 ) {
-    let accepted = accept(incoming).await;
+    // Boxed: the room of the handshake is free again once there is a session.
+    let accepted = Box::pin(accept(incoming)).await;
     drop(trust);
     match accepted {
         Ok(accepted) => serve(accepted, &cluster, has_roots).await,

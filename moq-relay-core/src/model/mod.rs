@@ -15,6 +15,7 @@ pub mod group;
 mod info;
 mod log;
 mod place;
+mod runs;
 mod state;
 pub mod subscription;
 pub mod track;
