@@ -104,15 +104,25 @@ impl Story {
         let (seed, rest) = rest.split_once(": ")?;
         let (_, rest) = rest.split_once("settled: ")?;
         let (settled, _) = rest.split_once(',')?;
-        let millis = match settled.strip_suffix("ms") {
-            Some(millis) => millis.parse::<f64>().ok()?,
-            None => settled.strip_suffix('s')?.parse::<f64>().ok()? * 1000.0,
-        };
         Some(Self {
             seed: seed.parse().ok()?,
-            settled: Some(Duration::from_secs_f64(millis / 1000.0)),
+            settled: Some(printed(settled)?),
         })
     }
+}
+
+/// Reads a duration as `Debug` prints it.
+fn printed(text: &str) -> Option<Duration> {
+    let number = text.trim_end_matches(char::is_alphabetic);
+    let unit = match &text[number.len()..] {
+        "s" => 1.0,
+        "ms" => 1e-3,
+        "µs" => 1e-6,
+        "ns" => 1e-9,
+        _ => return None,
+    };
+    let number: f64 = number.parse().ok()?;
+    Duration::try_from_secs_f64(number * unit).ok()
 }
 
 fn bar(stories: u64) -> ProgressBar {
@@ -175,6 +185,9 @@ mod tests {
         let settled = |line: &str| Story::of(line).and_then(|story| story.settled);
         assert_eq!(settled(good), Some(Duration::from_millis(4800)));
         assert_eq!(settled(quick), Some(Duration::from_millis(300)));
+        assert_eq!(printed("0ns"), Some(Duration::ZERO));
+        assert_eq!(printed("1.5µs"), Some(Duration::from_nanos(1500)));
+        assert_eq!(printed("4.8h"), None);
         let bad = Story {
             seed: 9,
             settled: None,
