@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, ensure};
 use tokio::time::Instant;
 
-use self::results::{Machine, Results};
+use self::results::{Failure, Machine, Results};
 use self::shape::{Shape, batches};
 use self::stage::Programs;
 use self::target::{Running, Streams, Target, turns};
@@ -32,6 +32,9 @@ mod verdict;
 
 /// Up to this load average a machine is taken to be at rest.
 const QUIET: f64 = 0.5;
+
+/// So often a target may fail at a shape before it is left out of it.
+const GIVE_UP: usize = 2;
 
 /// Where the results are kept that the page is made from.
 const RESULTS: &str = "docs/performance.json";
@@ -147,6 +150,7 @@ async fn measure(
         note: args.note.clone(),
         without_syscalls: syscalls::obstacle().await,
         trials: Vec::new(),
+        failures: Vec::new(),
     };
     if results.machine.load > QUIET {
         say!(
@@ -188,6 +192,9 @@ async fn take_turns(
     for run in 0..runs {
         for target in turns(targets, run) {
             for shape in batch.iter().filter(|shape| target.takes(shape)) {
+                if results.failures(shape.name, target.name()).len() >= GIVE_UP {
+                    continue;
+                }
                 let attempt = Attempt {
                     target,
                     shape,
@@ -199,10 +206,23 @@ async fn take_turns(
                 match tried.with_context(|| format!("{} against {}", shape.name, target.name())) {
                     Ok(trial) => results.trials.push(trial),
                     // One that cannot do it is no reason to lose what the others did.
-                    Err(error) => say!("  {} {error:#}", term::red("failed:")),
+                    Err(error) => results.failures.push(failure(&attempt, &error)),
                 }
             }
         }
+    }
+}
+
+/// Tells of a run that failed, and keeps the last line of why.
+fn failure(attempt: &Attempt<'_>, error: &anyhow::Error) -> Failure {
+    let said = format!("{error:#}");
+    say!("  {} {said}", term::red("failed:"));
+    let last = said.lines().rfind(|line| !line.trim().is_empty());
+    Failure {
+        shape: attempt.shape.name.to_owned(),
+        target: attempt.target.name().to_owned(),
+        run: attempt.run,
+        reason: last.unwrap_or_default().to_owned(),
     }
 }
 
