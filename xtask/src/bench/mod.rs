@@ -69,7 +69,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     runs: Option<u32>,
 
-    /// For how long each run measures, in seconds [default: 4, or 3 with --quick]
+    /// For how long each run measures, in seconds [default: 4, or 2 with --quick]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     seconds: Option<u64>,
 
@@ -285,7 +285,7 @@ impl Args {
 
     /// How often, and for how many seconds.
     fn amount(&self) -> (u32, u64) {
-        let (runs, seconds) = if self.quick { (3, 3) } else { (5, 4) };
+        let (runs, seconds) = if self.quick { (3, 2) } else { (5, 4) };
         (self.runs.unwrap_or(runs), self.seconds.unwrap_or(seconds))
     }
 
