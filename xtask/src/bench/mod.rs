@@ -128,7 +128,6 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let targets = args.targets();
     let programs = args.build(&targets).await?;
     let results = measure(&args, &shapes, &targets, &programs).await?;
-    results.save(&args.out)?;
     say!("\nresults: {}", args.out.display());
     if args.write {
         results.save(&cargo::root().join(RESULTS))?;
@@ -170,6 +169,8 @@ async fn measure(
         for shape in &batch {
             show(&results, shape);
         }
+        // What was measured is not lost with what comes after it.
+        results.save(&args.out)?;
     }
     say!("\nIn short:");
     print(verdict::table(&results));
