@@ -171,7 +171,13 @@ impl<D: Dial> Cluster<D> {
             return ended;
         };
         // Boxed: most sessions are clients', and shall not have the size of a link.
-        Box::pin(link::run(&shared.links, visit, other, &shared.config.timing)).await
+        Box::pin(link::run(
+            &shared.links,
+            visit,
+            other,
+            &shared.config.timing,
+        ))
+        .await
     }
 
     /// Leaves the cluster: tells the other nodes that nothing is published here any more, then

@@ -16,6 +16,7 @@ pub mod error;
 pub mod http;
 pub mod log;
 pub mod reload;
+pub mod report;
 pub mod server;
 pub mod session;
 pub mod signals;

@@ -1,19 +1,26 @@
 //! A reader of a track: a cursor that hands out groups and tells of those that will not come.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::ops::RangeInclusive;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
 
+use futures_util::future::OptionFuture;
 use moq_transfork::code::Code;
 use moq_transfork::message::GroupOrder;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 use crate::error::Error;
 use crate::model::cursor::Cursor;
 use crate::model::group::{GroupConsumer, GroupShared};
 use crate::model::info::{Gap, TrackInfo};
+use crate::model::place::{Beginning, Place};
 use crate::model::state::{TrackShared, TrackState};
 use crate::model::subscription::{Subscription, effective_expires, effective_order};
+use crate::shared::Seat;
 
 /// How far a publisher may be behind another one of the same path for readers to move to it.
 /// Publishers that send the same content differ by a group or two.
@@ -27,8 +34,11 @@ const MAX_REWIND: u64 = 2;
 pub struct TrackConsumer {
     track: Arc<TrackShared>,
     reader: usize,
+    beginning: Beginning,
     subscription: Subscription,
     cursor: Cursor,
+    began: Instant,
+    seat: Seat,
     /// Groups up to here were missing already at the time given.
     waiting: Option<(u64, Instant)>,
     /// News of missing groups not told yet.
@@ -57,35 +67,48 @@ pub(crate) enum Ready {
     End,
 }
 
-enum Step {
+/// What is taken now.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Terms {
+    /// Groups up to this one, and what is told after them, have to wait.
+    pub(crate) above: Option<u64>,
+    /// How long a group is of use after its end once a newer one was handed out. It does not apply
+    /// to what had ended before the reader came.
+    pub(crate) max_backlog: Option<Duration>,
+}
+
+/// What a look has found.
+#[derive(Debug)]
+pub(crate) enum Step {
     Ready(Result<Ready, Error>),
+    /// Nothing, and it is to be repeated at that time if nothing changes before.
     Wait(Option<Instant>),
 }
 
 impl TrackConsumer {
     pub(super) fn new(track: Arc<TrackShared>, subscription: Subscription) -> Result<Self, Error> {
-        let reader = {
+        let place = {
             let mut state = track.state.lock();
             if let Some(Err(error)) = &state.end {
                 return Err(error.clone());
             }
-            state.readers.insert(subscription.clone())
+            Place::take(&mut state, &subscription)
         };
-        Ok(Self::registered(track, reader, subscription))
+        Ok(Self::registered(track, place, subscription))
     }
 
     pub(super) fn live(track: Arc<TrackShared>, subscription: Subscription) -> Option<Self> {
-        let reader = {
+        let place = {
             let mut state = track.state.lock();
             if state.end.is_some() {
                 return None;
             }
-            state.readers.insert(subscription.clone())
+            Place::take(&mut state, &subscription)
         };
-        Some(Self::registered(track, reader, subscription))
+        Some(Self::registered(track, place, subscription))
     }
 
-    fn registered(track: Arc<TrackShared>, reader: usize, subscription: Subscription) -> Self {
+    fn registered(track: Arc<TrackShared>, place: Place, subscription: Subscription) -> Self {
         track.demand.notify_waiters();
         let mut cursor = Cursor::default();
         if let Some(min) = subscription.min {
@@ -94,9 +117,12 @@ impl TrackConsumer {
         cursor.narrow(None, subscription.max);
         Self {
             track,
-            reader,
+            reader: place.reader,
+            beginning: place.beginning,
             subscription,
             cursor,
+            began: Instant::now(),
+            seat: Seat::default(),
             waiting: None,
             owed: VecDeque::new(),
             came_with: None,
@@ -130,11 +156,11 @@ impl TrackConsumer {
     /// The error that the track was ended with, after its whole groups.
     pub async fn next(&mut self) -> Result<Option<TrackEvent>, Error> {
         loop {
-            match self.ready(None).await? {
+            match self.ready().await? {
                 Ready::Gap(gap) => return Ok(Some(TrackEvent::Gap(gap))),
                 Ready::End => return Ok(None),
                 Ready::Group => {
-                    if let Some(group) = self.take() {
+                    if let Some(group) = self.take(&Terms::default()) {
                         return Ok(Some(TrackEvent::Group(group)));
                     }
                 }
@@ -173,28 +199,53 @@ impl TrackConsumer {
         &self.subscription
     }
 
-    /// Waits until there is something to take or tell. Groups up to `above`, and what is told after
-    /// them, have to wait. Cancel-safe.
-    pub(crate) async fn ready(&mut self, above: Option<u64>) -> Result<Ready, Error> {
-        let track = self.track.clone();
+    /// Waits until there is something to take or tell. Cancel-safe.
+    async fn ready(&mut self) -> Result<Ready, Error> {
+        let mut deadline = None;
         loop {
-            // Made before the look: a change between the two is not missed.
-            let rung = track.state.rung();
-            let step = self.look(&track.state.lock(), above, Instant::now());
-            match step {
-                Step::Ready(ready) => return ready,
-                Step::Wait(None) => rung.await,
-                Step::Wait(Some(deadline)) => {
-                    let _either = tokio::time::timeout_at(deadline, rung).await;
+            let mut timer = pin!(OptionFuture::from(deadline.map(sleep_until)));
+            let ready = poll_fn(|cx| match self.poll_ready(cx, &Terms::default()) {
+                Step::Ready(ready) => Poll::Ready(Some(ready)),
+                Step::Wait(None) => Poll::Pending,
+                Step::Wait(at) if at == deadline => timer.as_mut().poll(cx).map(|_| None),
+                Step::Wait(at) => {
+                    deadline = at;
+                    Poll::Ready(None)
                 }
+            });
+            if let Some(ready) = ready.await {
+                return ready;
             }
         }
     }
 
+    /// Looks for something to take or tell. If there is nothing the task is woken when there may
+    /// be; it has to look again by itself at the time returned, if there is one.
+    pub(crate) fn poll_ready(&mut self, cx: &Context<'_>, terms: &Terms) -> Step {
+        let track = self.track.clone();
+        let mut state = track.state.lock();
+        let step = self.look(&state, terms, Instant::now());
+        if let Step::Wait(_) = step {
+            state.wait(&mut self.seat, cx.waker());
+        }
+        step
+    }
+
+    /// True if nothing has changed in the track since a look found nothing.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.track.state.is_quiet(&self.seat)
+    }
+
     /// Takes the group that is best to deliver now, if there still is one.
-    pub(crate) fn take(&mut self) -> Option<GroupConsumer> {
+    pub(crate) fn take(&mut self, terms: &Terms) -> Option<GroupConsumer> {
         let state = self.track.state.lock();
         let sequence = self.candidate(&state)?;
+        if self
+            .refusal(&state, sequence, terms, Instant::now())
+            .is_some()
+        {
+            return None;
+        }
         let group = state.groups.get(&sequence)?.clone();
         drop(state);
         self.settle(sequence..=sequence);
@@ -207,9 +258,10 @@ impl TrackConsumer {
             .is_some_and(|candidate| candidate > sequence)
     }
 
-    /// What the publisher says of the track, if it has.
-    pub(crate) fn known_info(&self) -> Option<TrackInfo> {
-        self.track.state.lock().info.clone()
+    /// What the publisher says of the track, if that is something else than `known`.
+    pub(crate) fn new_info(&self, known: &TrackInfo) -> Option<TrackInfo> {
+        let state = self.track.state.lock();
+        state.info.clone().filter(|info| info != known)
     }
 
     /// What is still to come of what was asked for, to ask another publisher of the same path.
@@ -282,7 +334,7 @@ impl TrackConsumer {
         }
     }
 
-    fn look(&mut self, state: &TrackState, above: Option<u64>, now: Instant) -> Step {
+    fn look(&mut self, state: &TrackState, terms: &Terms, now: Instant) -> Step {
         if let Some(gap) = self.owed.pop_front() {
             return Step::Ready(Ok(Ready::Gap(gap)));
         }
@@ -295,7 +347,11 @@ impl TrackConsumer {
             }
         }
         if self.came_with.is_some() || self.cursor.start().is_none() {
-            match Self::newest_whole(state).filter(|_| self.came_with.is_none()) {
+            match self
+                .beginning
+                .find(state)
+                .filter(|_| self.came_with.is_none())
+            {
                 Some(start) => self.cursor.begin(start),
                 None => {
                     return match &state.end {
@@ -307,9 +363,9 @@ impl TrackConsumer {
             }
         }
         if let Some(sequence) = self.candidate(state) {
-            return match self.refusal(state, sequence, now) {
+            return match self.refusal(state, sequence, terms, now) {
                 Some(code) => Step::Ready(Ok(self.gap(sequence..=sequence, code))),
-                None if above.is_some_and(|above| sequence <= above) => Step::Wait(None),
+                None if terms.above.is_some_and(|above| sequence <= above) => Step::Wait(None),
                 None => Step::Ready(Ok(Ready::Group)),
             };
         }
@@ -352,23 +408,6 @@ impl TrackConsumer {
         }
     }
 
-    /// Where a reader that wants the latest group starts.
-    fn newest_whole(state: &TrackState) -> Option<u64> {
-        let newest = state
-            .groups
-            .iter()
-            .rev()
-            .find(|(_, group)| group.failure().is_none());
-        match newest {
-            Some((sequence, _)) => Some(*sequence),
-            // All that was here failed: whatever comes next is the latest.
-            None => state
-                .groups
-                .last_key_value()
-                .map(|(sequence, _)| sequence + 1),
-        }
-    }
-
     fn candidate(&self, state: &TrackState) -> Option<u64> {
         let asked = self.subscription.order;
         let own = state
@@ -379,15 +418,26 @@ impl TrackConsumer {
     }
 
     /// Why a group that is there is not to be delivered, if so.
-    fn refusal(&self, state: &TrackState, sequence: u64, now: Instant) -> Option<Code> {
+    fn refusal(
+        &self,
+        state: &TrackState,
+        sequence: u64,
+        terms: &Terms,
+        now: Instant,
+    ) -> Option<Code> {
         let group: &Arc<GroupShared> = state.groups.get(&sequence)?;
         if let Some(failure) = group.failure() {
             return Some(failure.code());
         }
         let own = state.info.as_ref().map(|info| info.expires);
         let expires = effective_expires(self.subscription.expires, own.unwrap_or_default());
-        let age = now.saturating_duration_since(group.finished_at()?);
-        (!expires.is_zero() && age >= expires).then_some(Code::EXPIRED)
+        let finished_at = group.finished_at()?;
+        let age = now.saturating_duration_since(finished_at);
+        let expired = !expires.is_zero() && age >= expires;
+        let outrun = self.cursor.highest().is_some_and(|seen| seen > sequence);
+        let may_wait = !outrun || finished_at < self.began;
+        let waited = !may_wait && terms.max_backlog.is_some_and(|max| age >= max);
+        (expired || waited).then_some(Code::EXPIRED)
     }
 
     fn first_gone(&self, state: &TrackState) -> Option<(RangeInclusive<u64>, Code)> {
@@ -407,6 +457,7 @@ impl TrackConsumer {
 
 impl Drop for TrackConsumer {
     fn drop(&mut self) {
+        self.track.state.leave(&mut self.seat);
         self.track.state.lock().readers.remove(self.reader);
         self.track.demand.notify_waiters();
     }

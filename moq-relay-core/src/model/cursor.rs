@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use moq_transfork::message::GroupOrder;
-use rangemap::RangeInclusiveSet;
+
+use crate::model::runs::Runs;
 
 /// Separate runs of settled groups that a reader remembers. Above that the oldest hole is given
 /// up: a track that numbers its groups with gaps would otherwise cost memory for each.
@@ -21,7 +22,7 @@ pub(super) struct Cursor {
     /// The start is not before this one, once there is one.
     floor: u64,
     last: Option<u64>,
-    settled: RangeInclusiveSet<u64>,
+    settled: Runs,
 }
 
 impl Cursor {
@@ -43,12 +44,14 @@ impl Cursor {
 
     /// Returns the group to deliver next among those that are there.
     pub(super) fn next<T>(&self, groups: &BTreeMap<u64, T>, order: GroupOrder) -> Option<u64> {
-        let start = self.start?;
-        let wanted = start..=self.last.unwrap_or(LAST);
+        // Within what is there, so that nothing is searched if all of it is settled.
+        let start = self.start?.max(*groups.first_key_value()?.0);
+        let end = self.last.unwrap_or(LAST).min(*groups.last_key_value()?.0);
+        let wanted = start..=end;
         if wanted.is_empty() {
             return None;
         }
-        let mut open = self.settled.gaps(&wanted);
+        let mut open = self.settled.gaps(wanted);
         let first = |range: RangeInclusive<u64>| groups.range(range).next().map(|(key, _)| *key);
         let last =
             |range: RangeInclusive<u64>| groups.range(range).next_back().map(|(key, _)| *key);
@@ -65,16 +68,15 @@ impl Cursor {
             .start
             .map(|start| start..=end)
             .filter(|wanted| !wanted.is_empty());
-        // `gaps` borrows its argument, so the runs are gathered; there are few.
-        let runs: Vec<_> =
-            wanted.map_or_else(Vec::new, |wanted| self.settled.gaps(&wanted).collect());
-        runs.into_iter()
+        wanted
+            .into_iter()
+            .flat_map(|wanted| self.settled.gaps(wanted))
     }
 
     /// The first group that is wanted and not settled.
     pub(super) fn first_missing(&self) -> Option<u64> {
         let wanted = self.start?..=LAST;
-        self.settled.gaps(&wanted).next().map(|run| *run.start())
+        self.settled.gaps(wanted).next().map(|run| *run.start())
     }
 
     /// True once every group up to the last one wanted is settled.
@@ -89,15 +91,15 @@ impl Cursor {
         if self.settled.len() <= MAX_RUNS {
             return None;
         }
-        let outer = *self.settled.first()?.start()..=*self.settled.last()?.end();
-        let hole = self.settled.gaps(&outer).next()?;
+        let outer = self.settled.first()?..=self.settled.last()?;
+        let hole = self.settled.gaps(outer).next()?;
         self.settled.insert(hole.clone());
         Some(hole)
     }
 
     /// The highest group settled.
     pub(super) fn highest(&self) -> Option<u64> {
-        self.settled.last().map(|run| *run.end())
+        self.settled.last()
     }
 }
 

@@ -1,8 +1,10 @@
 //! A group: an append-only log of frames that one producer writes and any number of readers
 //! follow.
 
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
+use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use moq_transfork::frame::{FrameScanner, frame_header};
@@ -12,7 +14,7 @@ use tokio_util::sync::DropGuard;
 use crate::error::Error;
 use crate::model::cache::{Account, Cache, Evict};
 use crate::model::log::{self, Log};
-use crate::shared::Shared;
+use crate::shared::{Seat, Shared};
 
 /// Memory that a group costs besides its log.
 const GROUP_OVERHEAD: u64 = 512;
@@ -33,6 +35,7 @@ pub struct GroupProducer {
 pub struct GroupConsumer {
     group: Arc<GroupShared>,
     offset: u64,
+    seat: Seat,
     /// Tells whoever fetches the group once no reader wants it any more.
     _wanted: Option<Arc<DropGuard>>,
 }
@@ -165,6 +168,7 @@ impl GroupConsumer {
         Self {
             group,
             offset: 0,
+            seat: Seat::default(),
             _wanted: None,
         }
     }
@@ -185,19 +189,10 @@ impl GroupConsumer {
         self.group.finished.get().copied()
     }
 
-    /// Waits until the group is finished and returns when that was; for ever if it is cut short.
-    /// Cancel-safe.
-    pub async fn finished(&self) -> Instant {
-        self.group.state.wait(|_| self.finished_at()).await
-    }
-
     /// Waits until the group is cut short, or given up after it was finished, and returns why; for
     /// ever if it stays whole. Cancel-safe.
     pub async fn cut(&self) -> Error {
-        self.group
-            .state
-            .wait(|state| state.end.clone().and_then(Result::err))
-            .await
+        self.group.state.wait(GroupState::failure).await
     }
 
     /// Returns all bytes in wire form that follow the reader's place and lie in one piece, waiting
@@ -206,21 +201,33 @@ impl GroupConsumer {
     /// # Errors
     /// The error that the group was cut short with.
     pub async fn read_wire(&mut self) -> Result<Option<Bytes>, Error> {
-        let offset = self.offset;
-        let bytes = self
-            .group
+        poll_fn(|cx| self.poll_wire(cx)).await
+    }
+
+    /// Does what [`read_wire`](Self::read_wire) does, for one task at a time.
+    pub(crate) fn poll_wire(&mut self, cx: &Context<'_>) -> Poll<Result<Option<Bytes>, Error>> {
+        let Self {
+            group,
+            offset,
+            seat,
+            ..
+        } = self;
+        group.state.poll(seat, cx, |state| {
+            let bytes = state.log.read(*offset);
+            if bytes.is_empty() {
+                return state.ended();
+            }
+            *offset += bytes.len() as u64;
+            Some(Ok(Some(bytes)))
+        })
+    }
+
+    /// Returns why the group will never be whole, if so; if it was not finished either, the task
+    /// is woken when there is news of it.
+    pub(crate) fn poll_cut(&mut self, cx: &Context<'_>) -> Poll<Error> {
+        self.group
             .state
-            .wait(|state| {
-                let bytes = state.log.read(offset);
-                if bytes.is_empty() {
-                    state.ended()
-                } else {
-                    Some(Ok(Some(bytes)))
-                }
-            })
-            .await?;
-        self.offset += bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
-        Ok(bytes)
+            .poll(&mut self.seat, cx, GroupState::failure)
     }
 
     /// Returns the payload of the next whole frame; `None` at the end of a whole group.
@@ -285,6 +292,12 @@ impl GroupConsumer {
     }
 }
 
+impl Drop for GroupConsumer {
+    fn drop(&mut self) {
+        self.group.state.leave(&mut self.seat);
+    }
+}
+
 impl GroupShared {
     pub(super) fn sequence(&self) -> u64 {
         self.sequence
@@ -296,7 +309,7 @@ impl GroupShared {
 
     /// Why the group will never be whole, if so.
     pub(super) fn failure(&self) -> Option<Error> {
-        self.state.lock().end.clone().and_then(Result::err)
+        GroupState::failure(&mut self.state.lock())
     }
 
     fn append(&self, bytes: Bytes, ends: &[u64], cost: u64) -> Result<(), Error> {
@@ -344,6 +357,10 @@ impl GroupShared {
 }
 
 impl GroupState {
+    fn failure(&mut self) -> Option<Error> {
+        self.end.as_ref()?.as_ref().err().cloned()
+    }
+
     fn ended<T>(&self) -> Option<Result<Option<T>, Error>> {
         self.end.clone().map(|end| end.map(|()| None))
     }

@@ -13,5 +13,6 @@ mod development;
 mod mixed;
 mod placement;
 mod process;
+mod reports;
 mod sessions;
 mod stopping;

@@ -1,26 +1,25 @@
 //! One group on its way to one subscriber.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::task::{Context, Poll, Waker};
 
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
+use bytes::Bytes;
 use moq_transfork::message::GroupHeader;
 use moq_transfork::stream::{GroupWriter, StreamError};
-use tokio::sync::{oneshot, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 use web_transport_trait as wt;
 
 use crate::error::Error;
 use crate::model::group::GroupConsumer;
-use crate::session::egress::pace::Pace;
-use crate::session::priority::stream_priority;
+use crate::session::egress::pace::{Order, Orders};
 use crate::session::state::State;
 
 /// How far a delivery has come.
-pub(super) enum Progress {
+pub(super) enum Progress<S: wt::Session> {
     /// The transport has the whole group. What remains is that the peer acknowledges it.
-    Sent(BoxFuture<'static, Delivered>),
+    Sent(Delivery<S>),
     /// It is over.
     Ended(Delivered),
 }
@@ -38,8 +37,9 @@ pub(super) struct Delivery<S: wt::Session> {
     state: Arc<State<S>>,
     writer: GroupWriter<S>,
     group: GroupConsumer,
-    pace: watch::Receiver<Pace>,
+    orders: Orders,
     opened: Instant,
+    priority: Option<i32>,
     /// True once anything was written.
     begun: bool,
 }
@@ -49,49 +49,35 @@ impl<S: wt::Session> Delivery<S> {
         state: Arc<State<S>>,
         writer: GroupWriter<S>,
         group: GroupConsumer,
-        mut pace: watch::Receiver<Pace>,
+        orders: Orders,
     ) -> Self {
-        // The first look at the pace sets the stream's priority.
-        pace.mark_changed();
         Self {
             state,
             writer,
             group,
-            pace,
+            orders,
             opened: Instant::now(),
+            priority: None,
             begun: false,
         }
     }
 
-    /// Sends the group to its end, or until it is given up. The other end of `outrun` is dropped
-    /// when a newer group of the track is on its way.
-    pub(super) async fn run(mut self, subscribe: u64, outrun: oneshot::Receiver<()>) -> Progress {
-        let mut use_of = Use {
-            group: self.group.clone(),
-            pace: self.pace.clone(),
-            max_backlog: self.state.context.limits.max_backlog,
-            finished_at: None,
-            outrun,
-            outrun_at: None,
-        };
-        let sent = tokio::select! {
-            biased;
-            error = use_of.ended() => Err(error),
-            sent = self.send(subscribe) => sent,
-        };
-        match sent {
-            Ok(()) => Progress::Sent(self.acknowledged(use_of).boxed()),
+    pub(super) fn sequence(&self) -> u64 {
+        self.group.sequence()
+    }
+
+    /// Sends the group to its end, or until it is given up.
+    pub(super) async fn send(mut self, subscribe: u64) -> Progress<S> {
+        match self.send_all(subscribe).await {
+            Ok(()) => Progress::Sent(self),
             Err(error) => Progress::Ended(self.end(Err(error))),
         }
     }
 
     /// Sends everything that is there, in one write each time there is more, and the end.
-    async fn send(&mut self, subscribe: u64) -> Result<(), Error> {
+    async fn send_all(&mut self, subscribe: u64) -> Result<(), Error> {
         loop {
-            let bytes = self.group.read_wire().await?;
-            if self.pace.has_changed().unwrap_or(false) {
-                self.follow_priority();
-            }
+            let bytes = poll_fn(|cx| self.poll_bytes(cx)).await?;
             if !self.begun {
                 self.begun = true;
                 let sequence = self.group.sequence();
@@ -103,42 +89,107 @@ impl<S: wt::Session> Delivery<S> {
             let Some(bytes) = bytes else { break };
             let stats = &self.state.context.stats;
             stats.bytes_delivered.add(bytes.len() as u64);
-            tokio::select! {
-                biased;
-                written = self.writer.write(bytes) => written?,
-                // The subscriber is slow, and what it waits for is gone.
-                error = self.group.cut() => return Err(error),
-            }
+            self.write(bytes).await?;
         }
         Ok(self.writer.finish().await?)
     }
 
-    /// Waits until the peer has it all: until then the group can still be given up to make way for
+    /// Waits for more of the group.
+    fn poll_bytes(&mut self, cx: &Context<'_>) -> Poll<Result<Option<Bytes>, Error>> {
+        if let Err(error) = self.poll_orders(cx) {
+            return Poll::Ready(Err(error));
+        }
+        self.group.poll_wire(cx)
+    }
+
+    /// Writes, unless the group is given up or cut short while the subscriber is slow.
+    async fn write(&mut self, bytes: Bytes) -> Result<(), Error> {
+        let Self {
+            writer,
+            group,
+            orders,
+            ..
+        } = self;
+        let mut write = pin!(writer.write(bytes));
+        poll_fn(|cx| {
+            if let Poll::Ready(written) = write.as_mut().poll(cx) {
+                return Poll::Ready(written.map_err(Error::from));
+            }
+            match orders.poll(group.sequence(), cx) {
+                Order::GiveUp(error) => Poll::Ready(Err(error)),
+                Order::Send(_later) => group.poll_cut(cx).map(Err),
+            }
+        })
+        .await
+    }
+
+    /// Waits until the peer has it all, or it is given up: until then it can be, to make way for
     /// newer ones.
-    async fn acknowledged(mut self, mut use_of: Use) -> Delivered {
+    pub(super) async fn acknowledged(mut self) -> Delivered {
         let outcome = loop {
-            tokio::select! {
-                biased;
-                error = use_of.ended() => break Err(error),
-                Ok(()) = self.pace.changed() => self.follow_priority(),
-                closed = self.writer.closed() => break match closed {
-                    // The subscriber did not want the rest, which is its own choice.
-                    Ok(()) | Err(StreamError::Reset(_)) => Ok(()),
-                    Err(error) => Err(error.into()),
-                },
+            // The stream is needed while it is waited for, to change its priority.
+            let ordered = self.orders.look(self.sequence());
+            if let Err(error) = self.obey(ordered) {
+                break Err(error);
+            }
+            let Self {
+                writer,
+                group,
+                orders,
+                priority,
+                ..
+            } = &mut self;
+            let mut closed = pin!(writer.closed());
+            let closed = poll_fn(|cx| {
+                if let Poll::Ready(closed) = closed.as_mut().poll(cx) {
+                    return Poll::Ready(Some(closed));
+                }
+                match orders.poll(group.sequence(), cx) {
+                    Order::Send(same) if Some(same) == *priority => Poll::Pending,
+                    Order::Send(_) | Order::GiveUp(_) => Poll::Ready(None),
+                }
+            });
+            if let Some(closed) = closed.await {
+                break outcome(closed);
             }
         };
         self.end(outcome)
     }
 
-    fn follow_priority(&mut self) {
-        let pace = self.pace.borrow_and_update();
-        let track = pace.subscription.priority;
-        let priority = stream_priority(track, pace.order(), self.group.sequence());
-        self.writer.set_priority(priority);
+    /// Returns how it ended, if the peer has it all by now or does not want it.
+    pub(super) fn try_acknowledged(&mut self) -> Option<Result<(), Error>> {
+        let mut cx = Context::from_waker(Waker::noop());
+        match pin!(self.writer.closed()).poll(&mut cx) {
+            Poll::Ready(closed) => Some(outcome(closed)),
+            Poll::Pending => None,
+        }
     }
 
-    fn end(self, outcome: Result<(), Error>) -> Delivered {
+    /// Does what is ordered by now, or says why the group is to be given up.
+    pub(super) fn review(&mut self) -> Result<(), Error> {
+        let order = self.orders.look(self.sequence());
+        self.obey(order)
+    }
+
+    fn poll_orders(&mut self, cx: &Context<'_>) -> Result<(), Error> {
+        let order = self.orders.poll(self.group.sequence(), cx);
+        self.obey(order)
+    }
+
+    fn obey(&mut self, order: Order) -> Result<(), Error> {
+        match order {
+            Order::GiveUp(error) => return Err(error),
+            Order::Send(priority) if self.priority == Some(priority) => {}
+            Order::Send(priority) => {
+                self.priority = Some(priority);
+                self.writer.set_priority(priority);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn end(self, outcome: Result<(), Error>) -> Delivered {
+        let sequence = self.sequence();
         let stats = &self.state.context.stats;
         match &outcome {
             Ok(()) => stats.groups_delivered.add(1),
@@ -151,77 +202,15 @@ impl<S: wt::Session> Delivery<S> {
                 }
             }
         }
-        Delivered {
-            sequence: self.group.sequence(),
-            outcome,
-        }
+        Delivered { sequence, outcome }
     }
 }
 
-/// Of what use a group still is to its subscriber.
-struct Use {
-    group: GroupConsumer,
-    pace: watch::Receiver<Pace>,
-    max_backlog: Duration,
-    finished_at: Option<Instant>,
-    outrun: oneshot::Receiver<()>,
-    /// When a newer group was seen to be on its way.
-    outrun_at: Option<Instant>,
-}
-
-impl Use {
-    /// Waits until the group is of no more use, and says why. Cancel-safe.
-    async fn ended(&mut self) -> Error {
-        loop {
-            if let Some(error) = self.given_up() {
-                return error;
-            }
-            let due = self.due();
-            let may_expire = self.may_expire();
-            tokio::select! {
-                biased;
-                changed = self.pace.changed() => {
-                    if changed.is_err() {
-                        return Error::Cancelled;
-                    }
-                }
-                _newer = &mut self.outrun, if self.outrun_at.is_none() => {
-                    self.outrun_at = Some(Instant::now());
-                }
-                at = self.group.finished(), if self.finished_at.is_none() && may_expire => {
-                    self.finished_at = Some(at);
-                }
-                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
-                    return Error::Expired;
-                }
-            }
-        }
-    }
-
-    fn given_up(&mut self) -> Option<Error> {
-        let pace = self.pace.borrow_and_update();
-        let sequence = self.group.sequence();
-        if pace.ended || !pace.wants(sequence) {
-            return Some(Error::Cancelled);
-        }
-        (sequence < pace.floor).then_some(Error::Expired)
-    }
-
-    /// True if a time to live counts from the group's end, or will.
-    fn may_expire(&self) -> bool {
-        let pace = self.pace.borrow();
-        !pace.expires().is_zero() || (pace.is_descending() && self.outrun_at.is_some())
-    }
-
-    /// When the group is too old, as far as that is known yet.
-    fn due(&self) -> Option<Instant> {
-        // A group that its publisher still writes is not late, however many are newer.
-        let finished_at = self.finished_at?;
-        let pace = self.pace.borrow();
-        let expires = pace.expires();
-        let expired = (!expires.is_zero()).then(|| finished_at + expires);
-        let outrun_at = self.outrun_at.filter(|_| pace.is_descending());
-        let outrun = outrun_at.map(|at| at.max(finished_at) + self.max_backlog);
-        outrun.into_iter().chain(expired).min()
+/// What the end of a stream that was finished says of its group.
+fn outcome(closed: Result<(), StreamError>) -> Result<(), Error> {
+    match closed {
+        // The subscriber did not want the rest, which is its own choice.
+        Ok(()) | Err(StreamError::Reset(_)) => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }

@@ -1,8 +1,9 @@
 //! The groups of one subscription on their way: which goes next, on which stream, and which are
 //! given up.
 
-use std::collections::BTreeSet;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -11,20 +12,21 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use moq_transfork::message::Subscribe;
 use moq_transfork::path::Path;
 use moq_transfork::stream::{GroupWriter, SubscribeWriter};
-use tokio::sync::{oneshot, watch};
-use tokio::time::sleep;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
 use tracing::{debug, info};
 use web_transport_trait as wt;
 
 use crate::error::Error;
-use crate::model::consumer::{Ready, TrackConsumer};
-use crate::model::group::GroupConsumer;
+use crate::model::consumer::{Ready, Step, Terms, TrackConsumer};
 use crate::model::subscription::Subscription;
 use crate::model::track::{Gap, TrackInfo};
+use crate::session::egress::alarm::Alarm;
 use crate::session::egress::delivery::{Delivered, Delivery, Progress};
+use crate::session::egress::flights::{Flights, LULL, Late, Patience};
 use crate::session::egress::lane::Lane;
 use crate::session::egress::moves::Moves;
-use crate::session::egress::pace::Pace;
+use crate::session::egress::pace::{Orders, Pace};
 use crate::session::egress::teller::Teller;
 use crate::session::state::State;
 use crate::source::Source;
@@ -35,7 +37,9 @@ const ACKNOWLEDGED_LATER: usize = 16;
 
 /// The groups of one subscription on their way.
 ///
-/// It holds nothing but the reader's cursor and the groups that are being sent right now.
+/// It holds nothing but the reader's cursor and the groups that are being sent right now. All of it
+/// is one task, and a frame wakes just what it is for: everything else is asked again, so what is
+/// asked has to be cheap, and what would not be waits among `events`.
 pub(super) struct Feed<S: wt::Session> {
     state: Arc<State<S>>,
     source: Arc<dyn Source>,
@@ -43,16 +47,16 @@ pub(super) struct Feed<S: wt::Session> {
     path: Path,
     teller: Teller<S>,
     track: TrackConsumer,
-    pace: watch::Sender<Pace>,
+    /// The terms of the last look at the track if it found nothing, and when it has to be repeated.
+    seen: Option<(Terms, Option<Instant>)>,
+    pace: Pace,
+    /// Where the groups on their way learn of the pace.
+    orders: Orders,
     lane: Lane<S>,
-    /// Everything that is waited for on its own: only what was woken is looked at.
+    flights: Flights<S>,
+    /// What seldom happens: only what was woken is looked at.
     events: FuturesUnordered<BoxFuture<'static, Event>>,
-    /// Groups that are on their way, until the peer has them.
-    on_their_way: BTreeSet<u64>,
-    /// How many of them the transport does not have whole yet.
-    sending: usize,
-    /// The newest group that was started, and what its delivery is told by when that changes.
-    newest: Option<(u64, oneshot::Sender<()>)>,
+    alarm: Alarm,
     /// True while a delivery that was told to give up has not done so yet.
     shedding: bool,
     moves: Moves,
@@ -61,8 +65,6 @@ pub(super) struct Feed<S: wt::Session> {
 }
 
 enum Event {
-    /// How far a group has come that was being sent.
-    Progress(Progress),
     /// A group that was sent is with the peer, or was given up.
     Delivered(Delivered),
     /// The subscriber is gone.
@@ -83,6 +85,8 @@ impl<S: wt::Session> Feed<S> {
         writer: SubscribeWriter<S>,
     ) -> Self {
         let pace = Pace::new(track.subscription().clone(), info);
+        let orders = Orders::default();
+        orders.tell(&pace);
         Self {
             state,
             source,
@@ -90,12 +94,13 @@ impl<S: wt::Session> Feed<S> {
             path: subscribe.path,
             teller: Teller::new(writer),
             track,
-            pace: watch::Sender::new(pace),
+            seen: None,
+            pace,
+            orders,
             lane: Lane::Idle,
+            flights: Flights::new(),
             events: FuturesUnordered::new(),
-            on_their_way: BTreeSet::new(),
-            sending: 0,
-            newest: None,
+            alarm: Alarm::default(),
             shedding: false,
             moves: Moves::default(),
             ending: None,
@@ -112,52 +117,126 @@ impl<S: wt::Session> Feed<S> {
         let draining = self.state.context.draining.clone().cancelled_owned();
         self.events.push(draining.map(|()| Event::Draining).boxed());
         self.events.push(left.map(Event::Left).boxed());
+        let mut groups = FuturesUnordered::new();
         loop {
-            if self.is_over()
-                && let Some(ending) = self.ending.take()
-            {
-                if let Some(unused) = self.lane.take() {
-                    self.state.return_unused(unused);
-                }
+            if let Some(ending) = self.end() {
                 return (ending, self.teller.into_writer());
             }
-            let above = self.crowd();
-            let overdue = self.lane.overdue(self.state.context.limits.max_backlog);
-            tokio::select! {
-                biased;
-                Some(event) = self.events.next() => self.follow_event(event),
-                Ok(()) = subscription.changed() => self.update(&subscription.borrow_and_update()),
-                told = self.teller.told(), if !self.teller.is_quiet() => {
-                    if let Err(error) = told {
-                        self.leave(Err(error));
-                    }
+            let next = poll_fn(|cx| {
+                if let Poll::Ready(Some(progress)) = groups.poll_next_unpin(cx) {
+                    self.progress(progress);
+                    return Poll::Ready(None);
                 }
-                opened = self.lane.opened(), if self.lane.is_opening() => match opened {
-                    Ok(()) => self.send_next(),
-                    Err(error) => self.leave(Err(error)),
-                },
-                // No stream has come free in all that time.
-                () = overdue, if self.lane.is_opening() => self.shed_for_newer(),
-                ready = self.track.ready(above), if self.wants_more() => self.advance(ready, above),
+                self.poll(cx, &mut subscription)
+            });
+            if let Some(delivery) = next.await {
+                groups.push(delivery.send(self.id));
             }
         }
     }
 
-    /// True if nothing is on its way any more and everything was told to whoever still listens.
-    fn is_over(&self) -> bool {
-        self.on_their_way.is_empty() && (self.teller.is_quiet() || self.pace.borrow().ended)
+    /// How the subscription ends, if nothing is on its way any more and everything was told to
+    /// whoever still listens.
+    fn end(&mut self) -> Option<Result<(), Error>> {
+        self.ending.as_ref()?;
+        let now = Instant::now();
+        let unacknowledged = self.flights.unacknowledged(Duration::ZERO, now);
+        self.await_all(unacknowledged);
+        let is_over = self.flights.is_empty() && (self.teller.is_quiet() || self.pace.ended);
+        self.ending.take_if(|_| is_over)
+    }
+
+    /// Goes on by one step, which may be that a group begins.
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        subscription: &mut watch::Receiver<Subscription>,
+    ) -> Poll<Option<Delivery<S>>> {
+        if let Poll::Ready(Some(event)) = self.events.poll_next_unpin(cx) {
+            self.follow_event(event);
+            return Poll::Ready(None);
+        }
+        // What changes it is among the events.
+        if subscription.has_changed().unwrap_or(false) {
+            self.update(&subscription.borrow_and_update());
+        }
+        if !self.teller.is_quiet()
+            && let Poll::Ready(told) = self.teller.poll(cx)
+        {
+            if let Err(error) = told {
+                self.leave(Err(error));
+            }
+            return Poll::Ready(None);
+        }
+        if let Poll::Ready(delivery) = self.poll_lane(cx) {
+            return Poll::Ready(delivery);
+        }
+        let mut due = self.flights.due(self.patience());
+        if self.wants_more() {
+            match self.poll_track(cx) {
+                Step::Ready(ready) => {
+                    self.advance(ready);
+                    // As a rule the stream opens at once.
+                    return match self.poll_lane(cx) {
+                        Poll::Pending => Poll::Ready(None),
+                        delivery => delivery,
+                    };
+                }
+                Step::Wait(at) => due = due.into_iter().chain(at).min(),
+            }
+        }
+        let overdue = self.lane.overdue(self.state.context.limits.max_backlog);
+        let due = due.into_iter().chain(overdue).min();
+        self.alarm.poll(cx, due).map(|()| {
+            self.look_at_time();
+            None
+        })
+    }
+
+    /// Looks for something to send or tell, unless a look has found nothing and nothing is new.
+    fn poll_track(&mut self, cx: &Context<'_>) -> Step {
+        let terms = self.terms();
+        if let Some((before, at)) = &self.seen
+            && *before == terms
+            && self.track.is_quiet()
+        {
+            return Step::Wait(*at);
+        }
+        let step = self.track.poll_ready(cx, &terms);
+        self.seen = match step {
+            Step::Wait(at) => Some((terms, at)),
+            Step::Ready(_) => None,
+        };
+        step
+    }
+
+    fn poll_lane(&mut self, cx: &mut Context<'_>) -> Poll<Option<Delivery<S>>> {
+        self.lane.poll(cx).map(|opened| match opened {
+            Ok(writer) => self.start(writer),
+            Err(error) => {
+                self.leave(Err(error));
+                None
+            }
+        })
+    }
+
+    fn progress(&mut self, progress: Progress<S>) {
+        match progress {
+            Progress::Sent(delivery) => {
+                let patience = self.patience();
+                self.flights.sent(delivery, Instant::now(), patience);
+                if self.flights.len() >= self.most() {
+                    let unacknowledged =
+                        self.flights.unacknowledged(Duration::ZERO, Instant::now());
+                    self.await_all(unacknowledged);
+                }
+            }
+            Progress::Ended(delivered) => self.delivered(delivered),
+        }
     }
 
     fn follow_event(&mut self, event: Event) {
         match event {
-            Event::Progress(Progress::Sent(rest)) => {
-                self.sending -= 1;
-                self.events.push(rest.map(Event::Delivered).boxed());
-            }
-            Event::Progress(Progress::Ended(delivered)) => {
-                self.sending -= 1;
-                self.delivered(delivered);
-            }
             Event::Delivered(delivered) => self.delivered(delivered),
             Event::Left(outcome) => self.leave(outcome),
             Event::Move => self.change_publisher(),
@@ -170,13 +249,30 @@ impl<S: wt::Session> Feed<S> {
     /// is of interest.
     fn crowd(&self) -> Option<u64> {
         let max = self.state.context.limits.max_deliveries;
-        let room = self.sending < max && self.on_their_way.len() < max * ACKNOWLEDGED_LATER;
-        self.on_their_way.first().copied().filter(|_| !room)
+        let room = self.flights.sending() < max && self.flights.len() < self.most();
+        if room { None } else { self.flights.oldest() }
+    }
+
+    /// How many groups may be on their way, acknowledged or not.
+    fn most(&self) -> usize {
+        self.state.context.limits.max_deliveries * ACKNOWLEDGED_LATER
+    }
+
+    fn terms(&self) -> Terms {
+        let max_backlog = self.state.context.limits.max_backlog;
+        Terms {
+            above: self.crowd(),
+            max_backlog: self.pace.is_descending().then_some(max_backlog),
+        }
+    }
+
+    fn patience(&self) -> Patience {
+        Patience::new(&self.pace, self.state.context.limits.max_backlog)
     }
 
     /// True if the next group or gap would be dealt with now.
     fn wants_more(&self) -> bool {
-        let may_shed = self.is_descending() && !self.shedding;
+        let may_shed = self.pace.is_descending() && !self.shedding;
         self.ending.is_none()
             && !self.moves.is_planned()
             && !self.lane.is_opening()
@@ -184,17 +280,12 @@ impl<S: wt::Session> Feed<S> {
             && (may_shed || self.crowd().is_none())
     }
 
-    fn is_descending(&self) -> bool {
-        self.pace.borrow().is_descending()
-    }
-
-    fn advance(&mut self, ready: Result<Ready, Error>, above: Option<u64>) {
+    fn advance(&mut self, ready: Result<Ready, Error>) {
         match ready {
-            Ok(Ready::Group) if above.is_some() => self.shed(),
+            Ok(Ready::Group) if self.crowd().is_some() => self.shed(),
             Ok(Ready::Group) => {
                 self.follow_info();
                 self.lane.open(&self.state);
-                self.send_next();
             }
             Ok(Ready::Gap(gap)) => self.teller.tell(gap),
             Ok(Ready::End) => self.ending = Some(Ok(())),
@@ -204,79 +295,120 @@ impl<S: wt::Session> Feed<S> {
     }
 
     /// Learns what another publisher says of the track.
-    fn follow_info(&self) {
-        let Some(own) = self.track.known_info() else {
-            return;
-        };
-        self.pace.send_if_modified(|pace| {
-            let other = own != pace.own;
-            pace.own = own;
-            other
-        });
+    fn follow_info(&mut self) {
+        if let Some(own) = self.track.new_info(&self.pace.own) {
+            self.pace.own = own;
+            self.order();
+        }
     }
 
-    /// Starts the group that is best by now, if the stream for it is open.
-    fn send_next(&mut self) {
-        let Some(writer) = self.lane.take() else {
-            return;
-        };
+    /// Starts the group that is best by now.
+    fn start(&mut self, writer: GroupWriter<S>) -> Option<Delivery<S>> {
+        self.settle();
         let group = if self.ending.is_none() {
-            self.track.take()
+            let terms = self.terms();
+            self.track.take(&terms)
         } else {
             None
         };
-        match group {
-            Some(group) => self.start(group, writer),
-            None => self.state.return_unused(writer),
-        }
+        let Some(group) = group else {
+            self.state.return_unused(writer);
+            return None;
+        };
+        self.moves.succeed();
+        let patience = self.patience();
+        self.flights.begin(group.clone(), Instant::now(), patience);
+        let (state, orders) = (self.state.clone(), self.orders.clone());
+        Some(Delivery::new(state, writer, group, orders))
     }
 
-    fn start(&mut self, group: GroupConsumer, writer: GroupWriter<S>) {
-        let sequence = group.sequence();
-        self.moves.succeed();
-        self.on_their_way.insert(sequence);
-        let (is_newest, outrun) = oneshot::channel();
-        if self
-            .newest
-            .as_ref()
-            .is_none_or(|(newest, _)| *newest < sequence)
-        {
-            self.newest = Some((sequence, is_newest));
+    /// Looks which of the groups that were sent the peer has by now.
+    fn settle(&mut self) {
+        while let Some(delivered) = self.flights.acknowledged() {
+            self.delivered(delivered);
         }
-        let delivery = Delivery::new(self.state.clone(), writer, group, self.pace.subscribe());
-        self.sending += 1;
-        let sent = delivery.run(self.id, outrun).map(Event::Progress);
-        self.events.push(sent.boxed());
     }
 
     /// Makes the oldest group on its way give up, so that a newer one can go.
     fn shed(&mut self) {
-        if let Some(oldest) = self.on_their_way.first() {
-            let floor = oldest + 1;
+        let before = self.flights.len();
+        self.settle();
+        if self.flights.len() == before
+            && let Some(oldest) = self.flights.oldest()
+        {
             self.shedding = true;
-            self.pace.send_modify(|pace| pace.floor = floor);
+            match self.flights.take(oldest) {
+                Some(delivery) => self.give_up(delivery),
+                None => self.condemn(oldest),
+            }
         }
     }
 
     /// Makes way if a newer group than those on their way waits for a stream.
     fn shed_for_newer(&mut self) {
         self.lane.wait_again();
-        let oldest = self.on_their_way.first();
-        let may_shed = self.is_descending() && !self.shedding;
-        if may_shed && oldest.is_some_and(|oldest| self.track.waits_above(*oldest)) {
+        let oldest = self.flights.oldest();
+        let may_shed = self.pace.is_descending() && !self.shedding;
+        if may_shed && oldest.is_some_and(|oldest| self.track.waits_above(oldest)) {
             self.shed();
+        }
+    }
+
+    /// Something is due, or was.
+    fn look_at_time(&mut self) {
+        self.seen = None;
+        let now = Instant::now();
+        for late in self.flights.late(self.patience(), now) {
+            match late {
+                Late::Sent(delivery) => self.give_up(delivery),
+                Late::Flying(sequence) => self.condemn(sequence),
+            }
+        }
+        self.settle();
+        let unacknowledged = self.flights.unacknowledged(LULL, now);
+        self.await_all(unacknowledged);
+        let overdue = self.lane.overdue(self.state.context.limits.max_backlog);
+        // No stream has come free in all that time.
+        if overdue.is_some_and(|overdue| overdue <= now) {
+            self.shed_for_newer();
+        }
+    }
+
+    /// Waits for the peer to acknowledge groups that were sent.
+    fn await_all(&self, sent: Vec<Delivery<S>>) {
+        for delivery in sent {
+            let acknowledged = delivery.acknowledged().map(Event::Delivered);
+            self.events.push(acknowledged.boxed());
+        }
+    }
+
+    /// Gives up a group that was sent, unless the peer has it.
+    fn give_up(&mut self, mut delivery: Delivery<S>) {
+        let outcome = delivery.try_acknowledged();
+        let delivered = delivery.end(outcome.unwrap_or(Err(Error::Expired)));
+        self.delivered(delivered);
+    }
+
+    /// Makes a group give up.
+    fn condemn(&mut self, sequence: u64) {
+        if !self.pace.condemned.contains(&sequence) {
+            self.pace.condemned.push(sequence);
+            self.order();
         }
     }
 
     fn delivered(&mut self, delivered: Delivered) {
         let sequence = delivered.sequence;
-        self.on_their_way.remove(&sequence);
+        self.flights.end(sequence);
+        self.pace
+            .condemned
+            .retain(|condemned| *condemned != sequence);
         self.shedding = false;
         let Err(error) = delivered.outcome else {
             return;
         };
         debug!(group = sequence, %error, "group given up");
-        if !self.pace.borrow().ended {
+        if !self.pace.ended {
             self.teller.tell(Gap {
                 groups: sequence..=sequence,
                 code: error.code(),
@@ -284,16 +416,26 @@ impl<S: wt::Session> Feed<S> {
         }
     }
 
+    /// Tells the groups on their way of the pace.
+    fn order(&mut self) {
+        self.orders.tell(&self.pace);
+        while let Some(delivered) = self.flights.review() {
+            self.delivered(delivered);
+        }
+    }
+
     fn update(&mut self, subscription: &Subscription) {
         self.track.update(subscription);
-        self.pace
-            .send_modify(|pace| pace.subscription.clone_from(subscription));
+        self.pace.subscription.clone_from(subscription);
+        self.order();
+        self.look_at_time();
     }
 
     /// Nothing is of use to a subscriber that is gone.
     fn leave(&mut self, outcome: Result<(), Error>) {
-        self.pace.send_modify(|pace| pace.ended = true);
+        self.pace.ended = true;
         self.ending = Some(outcome.and(Err(Error::Cancelled)));
+        self.order();
     }
 
     /// The publisher is gone.

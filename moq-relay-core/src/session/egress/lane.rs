@@ -1,12 +1,13 @@
 //! The stream that a subscription's next group will travel on.
 
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use moq_transfork::stream::GroupWriter;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 use web_transport_trait as wt;
 
 use crate::error::Error;
@@ -22,7 +23,6 @@ pub(super) enum Lane<S: wt::Session> {
         stream: BoxFuture<'static, Result<GroupWriter<S>, Error>>,
         since: Instant,
     },
-    Open(GroupWriter<S>),
 }
 
 impl<S: wt::Session> Lane<S> {
@@ -41,27 +41,21 @@ impl<S: wt::Session> Lane<S> {
         matches!(self, Self::Opening { .. })
     }
 
-    /// Waits for the stream that is being opened. Cancel-safe.
-    pub(super) async fn opened(&mut self) -> Result<(), Error> {
-        if let Self::Opening { stream, .. } = self {
-            let opened = stream.await;
-            *self = Self::Idle;
-            *self = Self::Open(opened?);
-        }
-        Ok(())
+    /// Waits for the stream that is being opened.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<GroupWriter<S>, Error>> {
+        let Self::Opening { stream, .. } = self else {
+            return Poll::Pending;
+        };
+        let opened = ready!(stream.as_mut().poll(cx));
+        *self = Self::Idle;
+        Poll::Ready(opened)
     }
 
-    /// Waits until a stream has been opening for so long; for ever if none is. Cancel-safe.
-    pub(super) fn overdue(&self, time: Duration) -> impl Future<Output = ()> + Send + use<S> {
-        let due = match self {
+    /// When a stream will have been opening for so long, if one is.
+    pub(super) fn overdue(&self, time: Duration) -> Option<Instant> {
+        match self {
             Self::Opening { since, .. } => Some(*since + time),
-            Self::Idle | Self::Open(_) => None,
-        };
-        async move {
-            match due {
-                Some(due) => sleep_until(due).await,
-                None => std::future::pending().await,
-            }
+            Self::Idle => None,
         }
     }
 
@@ -69,17 +63,6 @@ impl<S: wt::Session> Lane<S> {
     pub(super) fn wait_again(&mut self) {
         if let Self::Opening { since, .. } = self {
             *since = Instant::now();
-        }
-    }
-
-    /// Takes the stream if it is open.
-    pub(super) fn take(&mut self) -> Option<GroupWriter<S>> {
-        if !matches!(self, Self::Open(_)) {
-            return None;
-        }
-        match std::mem::replace(self, Self::Idle) {
-            Self::Open(writer) => Some(writer),
-            Self::Idle | Self::Opening { .. } => None,
         }
     }
 }

@@ -1,9 +1,11 @@
 //! What a peer asks of us: announcements, subscriptions, groups of the past, what a track is.
 
+mod alarm;
 mod announce;
 mod delivery;
 mod feed;
 mod fetch;
+mod flights;
 mod lane;
 mod moves;
 mod pace;

@@ -1,20 +1,25 @@
 //! What the groups on their way need to know of their subscription.
 
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use moq_transfork::message::GroupOrder;
 
+use crate::error::Error;
 use crate::model::subscription::{Subscription, effective_expires, effective_order};
 use crate::model::track::TrackInfo;
+use crate::session::priority::stream_priority;
+use crate::shared::{Seat, Shared};
 
 /// What a subscription's deliveries need to know of it while they are under way.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Pace {
     pub(super) subscription: Subscription,
     /// What the publisher says of the track.
     pub(super) own: TrackInfo,
-    /// Groups before this one are given up.
-    pub(super) floor: u64,
+    /// Groups that are given up, until they have learned of it.
+    pub(super) condemned: Vec<u64>,
     /// Set when the subscriber is gone: everything is given up.
     pub(super) ended: bool,
 }
@@ -24,8 +29,7 @@ impl Pace {
         Self {
             subscription,
             own,
-            floor: 0,
-            ended: false,
+            ..Self::default()
         }
     }
 
@@ -49,6 +53,71 @@ impl Pace {
     /// True if newer groups go before older ones.
     pub(super) fn is_descending(&self) -> bool {
         self.order() != GroupOrder::Ascending
+    }
+
+    /// What is to become of a group on its way.
+    fn order_for(&self, sequence: u64) -> Order {
+        if self.ended || !self.wants(sequence) {
+            Order::GiveUp(Error::Cancelled)
+        } else if self.condemned.contains(&sequence) {
+            Order::GiveUp(Error::Expired)
+        } else {
+            let track = self.subscription.priority;
+            Order::Send(stream_priority(track, self.order(), sequence))
+        }
+    }
+}
+
+/// What is to become of a group on its way.
+#[derive(Debug, PartialEq)]
+pub(super) enum Order {
+    /// It is sent with this priority.
+    Send(i32),
+    GiveUp(Error),
+}
+
+/// What the groups on their way are told: one for each of them.
+#[derive(Debug, Default)]
+pub(super) struct Orders {
+    pace: Arc<Shared<Pace>>,
+    seat: Seat,
+}
+
+impl Orders {
+    /// Tells all groups of the subscription.
+    pub(super) fn tell(&self, pace: &Pace) {
+        self.pace.change(|told| told.clone_from(pace));
+    }
+
+    /// Returns the order in force.
+    pub(super) fn look(&self, sequence: u64) -> Order {
+        self.pace.lock().order_for(sequence)
+    }
+
+    /// Returns the order in force; the task is woken when that may change.
+    pub(super) fn poll(&mut self, sequence: u64, cx: &Context<'_>) -> Order {
+        let mut order = Order::Send(0);
+        let never: Poll<()> = self.pace.poll(&mut self.seat, cx, |pace| {
+            order = pace.order_for(sequence);
+            None
+        });
+        debug_assert!(never.is_pending());
+        order
+    }
+}
+
+impl Clone for Orders {
+    fn clone(&self) -> Self {
+        Self {
+            pace: self.pace.clone(),
+            seat: Seat::default(),
+        }
+    }
+}
+
+impl Drop for Orders {
+    fn drop(&mut self) {
+        self.pace.leave(&mut self.seat);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Tells a subscriber of groups that will not come, without making anything else wait for it.
 
 use std::collections::VecDeque;
+use std::task::{Context, Poll, ready};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -53,17 +54,17 @@ impl<S: wt::Session> Teller<S> {
         self.owed.len() >= MAX_OWED
     }
 
-    /// Tells what there is to tell. Cancel-safe: it goes on with the next call.
+    /// Tells what there is to tell, until nothing is left.
     ///
     /// # Errors
     /// If the subscriber does not want to hear it, or the session failed.
-    pub(super) async fn told(&mut self) -> Result<(), Error> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         loop {
             self.begin();
             let Talk::Busy(write) = &mut self.talk else {
-                return Ok(());
+                return Poll::Ready(Ok(()));
             };
-            let written = write.await;
+            let written = ready!(write.as_mut().poll(cx));
             self.talk = Talk::Failed;
             self.talk = Talk::Idle(written?);
         }
