@@ -25,8 +25,9 @@ Examples:
 
 Times take a unit (250ms, 5s, 2m, 1h), and so do sizes (64KiB, 512MiB, 2GiB, 500MB).
 RUST_LOG, where it is set, goes before -v and -q. Everything is logged to stderr.
-SIGINT or SIGTERM stops the relay as --grace says, a second one at once. SIGUSR1 has it log its
-counters, and each node of its cluster with the state of its link, at level info.
+SIGINT or SIGTERM stops the relay as --grace says, a second one at once. SIGHUP makes it read
+certificates and keys again, for the connections that come then. SIGUSR1 has it log its counters,
+and each node of its cluster with the state of its link, at level info.
 Exit code 0: stopped by a signal; 1: failed at run time; 2: started with something wrong.";
 
 /// Relays MoqTransfork tracks from publishers to subscribers, over WebTransport and raw QUIC.

@@ -69,8 +69,9 @@ const UNI_STREAMS: u32 = 16;
 const UNI_STREAMS_PUBLISHER: u32 = 256;
 
 /// Request streams granted at first. HTTP/3 and the setup take one each for as long as they last,
-/// every announcement listened to and every subscription one more.
-const BIDI_STREAMS: u32 = 64;
+/// every announcement listened to and every subscription one more. Whoever begins with more than
+/// these waits a round trip for the rest.
+const BIDI_STREAMS: u32 = 32;
 
 /// Request streams granted at most.
 const BIDI_STREAMS_MAX: u32 = 1024;

@@ -1,8 +1,8 @@
 //! Threads with a single-threaded runtime each, and which of them a session goes to.
 //!
-//! A frame costs a sixth to a third more on one runtime of many threads than on single-threaded
-//! ones, where the tasks of a session and of its connection wake each other without a lock or a
-//! system call.
+//! The tasks of a session and of its connection are on one of them, and wake each other there. On two
+//! processors a frame of 1 KiB costs 3 % less than on one runtime of two threads; on one thread it
+//! costs 16 % less again, since every wake-up of another thread is a system call.
 
 use std::io;
 use std::iter::once;

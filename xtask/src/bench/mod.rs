@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, ensure};
 use tokio::time::Instant;
 
-use self::results::{Machine, Results};
+use self::results::{Failure, Machine, Results};
 use self::shape::{Shape, batches};
 use self::stage::Programs;
 use self::target::{Running, Streams, Target, turns};
@@ -32,6 +32,9 @@ mod verdict;
 
 /// Up to this load average a machine is taken to be at rest.
 const QUIET: f64 = 0.5;
+
+/// So often a target may fail at a shape before it is left out of it.
+const GIVE_UP: usize = 2;
 
 /// Where the results are kept that the page is made from.
 const RESULTS: &str = "docs/performance.json";
@@ -66,7 +69,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     runs: Option<u32>,
 
-    /// For how long each run measures, in seconds [default: 4, or 3 with --quick]
+    /// For how long each run measures, in seconds [default: 4, or 2 with --quick]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     seconds: Option<u64>,
 
@@ -125,7 +128,6 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let targets = args.targets();
     let programs = args.build(&targets).await?;
     let results = measure(&args, &shapes, &targets, &programs).await?;
-    results.save(&args.out)?;
     say!("\nresults: {}", args.out.display());
     if args.write {
         results.save(&cargo::root().join(RESULTS))?;
@@ -147,6 +149,7 @@ async fn measure(
         note: args.note.clone(),
         without_syscalls: syscalls::obstacle().await,
         trials: Vec::new(),
+        failures: Vec::new(),
     };
     if results.machine.load > QUIET {
         say!(
@@ -166,6 +169,8 @@ async fn measure(
         for shape in &batch {
             show(&results, shape);
         }
+        // What was measured is not lost with what comes after it.
+        results.save(&args.out)?;
     }
     say!("\nIn short:");
     print(verdict::table(&results));
@@ -188,6 +193,9 @@ async fn take_turns(
     for run in 0..runs {
         for target in turns(targets, run) {
             for shape in batch.iter().filter(|shape| target.takes(shape)) {
+                if results.failures(shape.name, target.name()).len() >= GIVE_UP {
+                    continue;
+                }
                 let attempt = Attempt {
                     target,
                     shape,
@@ -199,10 +207,23 @@ async fn take_turns(
                 match tried.with_context(|| format!("{} against {}", shape.name, target.name())) {
                     Ok(trial) => results.trials.push(trial),
                     // One that cannot do it is no reason to lose what the others did.
-                    Err(error) => say!("  {} {error:#}", term::red("failed:")),
+                    Err(error) => results.failures.push(failure(&attempt, &error)),
                 }
             }
         }
+    }
+}
+
+/// Tells of a run that failed, and keeps the last line of why.
+fn failure(attempt: &Attempt<'_>, error: &anyhow::Error) -> Failure {
+    let said = format!("{error:#}");
+    say!("  {} {said}", term::red("failed:"));
+    let last = said.lines().rfind(|line| !line.trim().is_empty());
+    Failure {
+        shape: attempt.shape.name.to_owned(),
+        target: attempt.target.name().to_owned(),
+        run: attempt.run,
+        reason: last.unwrap_or_default().to_owned(),
     }
 }
 
@@ -265,7 +286,7 @@ impl Args {
 
     /// How often, and for how many seconds.
     fn amount(&self) -> (u32, u64) {
-        let (runs, seconds) = if self.quick { (3, 3) } else { (5, 4) };
+        let (runs, seconds) = if self.quick { (3, 2) } else { (5, 4) };
         (self.runs.unwrap_or(runs), self.seconds.unwrap_or(seconds))
     }
 

@@ -1,6 +1,6 @@
 //! The figures as tables: on the terminal and on the page.
 
-use super::results::{FLOOR, Figure, Results, SEED, Trial};
+use super::results::{FLOOR, Failure, Figure, Results, SEED, Trial};
 use super::shape::{Focus, Shape};
 use super::stats::Spread;
 
@@ -83,8 +83,22 @@ pub(super) fn table(results: &Results, shape: &Shape) -> Vec<Vec<String>> {
 /// What is to be known before the table of a shape is believed.
 pub(super) fn remarks(results: &Results, shape: &Shape) -> Vec<String> {
     let mut remarks = Vec::new();
+    for failure in results
+        .failures
+        .iter()
+        .filter(|failure| failure.shape == shape.name)
+    {
+        let Failure {
+            target,
+            run,
+            reason,
+            ..
+        } = failure;
+        remarks.push(format!("{target} failed in run {}: {reason}", run + 1));
+    }
     for target in results.targets(shape.name) {
         remarks.extend(harm(results, shape, target));
+        remarks.extend(crowd(results, shape, target));
         let load = results.of(shape.name, target, |trial| Some(trial.load_core));
         let load = load.filter(|load| load.high > BUSY && shape.focus != Focus::Throughput);
         if let Some(load) = load {
@@ -112,6 +126,17 @@ fn harm(results: &Results, shape: &Shape, target: &str) -> Option<String> {
     );
     Some(format!(
         "{target}: with the slow reader the others' p99 is {p99} times that of {without}, and p50 {p50}"
+    ))
+}
+
+/// What an announcement costs among many, beside what it costs among few.
+fn crowd(results: &Results, shape: &Shape, target: &str) -> Option<String> {
+    let many = shape
+        .beside
+        .filter(|_| shape.focus == Focus::Announcements)?;
+    let times = results.ratio_of_shapes(target, [many, shape.name], Trial::cpu_per_announcement)?;
+    Some(format!(
+        "{target}: an announcement costs {times} times as much in {many}"
     ))
 }
 
@@ -169,6 +194,21 @@ mod tests {
         (trial.load_core, trial.failed) = (0.97, 3);
         let remarks = remarks(&results(vec![trial]), &ALL[0]);
         assert_eq!(remarks.len(), 2, "{remarks:?}");
+    }
+
+    #[test]
+    fn a_target_that_could_not_do_it_is_named_with_the_reason() {
+        let mut results = results(vec![trial("ours", 0, 0.01)]);
+        results.failures.push(Failure {
+            shape: ALL[0].name.to_owned(),
+            target: "seed".to_owned(),
+            run: 1,
+            reason: "timed out".to_owned(),
+        });
+        assert_eq!(
+            remarks(&results, &ALL[0]),
+            ["seed failed in run 2: timed out"]
+        );
     }
 
     #[test]

@@ -23,6 +23,18 @@ pub(super) struct Results {
     /// Why no system calls were counted, if none were.
     pub(super) without_syscalls: Option<String>,
     pub(super) trials: Vec<Trial>,
+    /// What could not be measured.
+    pub(super) failures: Vec<Failure>,
+}
+
+/// A run that came to nothing.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Failure {
+    pub(super) shape: String,
+    pub(super) target: String,
+    pub(super) run: u32,
+    /// The last that was said.
+    pub(super) reason: String,
 }
 
 /// Where, when and of what it was measured.
@@ -165,6 +177,12 @@ impl Results {
         spread(self.trials(shape, target).filter_map(ratio))
     }
 
+    /// The runs of a shape that failed against a target.
+    pub(super) fn failures(&self, shape: &str, target: &str) -> Vec<&Failure> {
+        let wanted = |failure: &&Failure| failure.shape == shape && failure.target == target;
+        self.failures.iter().filter(wanted).collect()
+    }
+
     /// How often each was run.
     pub(super) fn runs(&self) -> u32 {
         let last = self.trials.iter().map(|trial| trial.run + 1);
@@ -283,6 +301,7 @@ pub(super) mod tests {
             note: String::new(),
             without_syscalls: None,
             trials,
+            failures: Vec::new(),
         }
     }
 
