@@ -161,7 +161,8 @@ impl<D: Dial> Cluster<D> {
             let (shared, claim) = (shared.clone(), claim.clone());
             options.claims = Some(Box::new(move |name| shared.believe(name, &claim)));
         }
-        let visit = shared.relay.accept(session, options).await?;
+        // Boxed: the room of the setup is free again once a session is served.
+        let visit = Box::pin(shared.relay.accept(session, options)).await?;
         let Some(other) = met.get() else {
             let ended = visit.run().await;
             if let Some(name) = claim.get().cloned() {
@@ -169,7 +170,8 @@ impl<D: Dial> Cluster<D> {
             }
             return ended;
         };
-        link::run(&shared.links, visit, other, &shared.config.timing).await
+        // Boxed: most sessions are clients', and shall not have the size of a link.
+        Box::pin(link::run(&shared.links, visit, other, &shared.config.timing)).await
     }
 
     /// Leaves the cluster: tells the other nodes that nothing is published here any more, then

@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -24,7 +25,8 @@ Examples:
 
 Times take a unit (250ms, 5s, 2m, 1h), and so do sizes (64KiB, 512MiB, 2GiB, 500MB).
 RUST_LOG, where it is set, goes before -v and -q. Everything is logged to stderr.
-SIGINT or SIGTERM stops the relay as --grace says, a second one at once.
+SIGINT or SIGTERM stops the relay as --grace says, a second one at once. SIGUSR1 has it log its
+counters, and each node of its cluster with the state of its link, at level info.
 Exit code 0: stopped by a signal; 1: failed at run time; 2: started with something wrong.";
 
 /// Relays MoqTransfork tracks from publishers to subscribers, over WebTransport and raw QUIC.
@@ -109,6 +111,10 @@ pub struct LimitArgs {
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub max_connections: u32,
 
+    /// Spread the connections over this many threads [default: one for each processor]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+
     /// Congestion control of what is sent; bbr copes with random loss, but floods links that are
     /// slower than their tracks
     #[arg(long, value_enum, default_value_t = Congestion::Cubic)]
@@ -189,6 +195,7 @@ mod tests {
         let args = parse(&[]).unwrap();
         assert_eq!(args.bind, "[::]:4443".parse().unwrap());
         assert_eq!(args.limits.max_connections, 10_000);
+        assert_eq!(args.limits.threads, None);
         assert_eq!(args.limits.congestion, Congestion::Cubic);
         assert_eq!(args.limits.grace, Duration::from_secs(5));
         assert_eq!(args.log.log_format, LogFormat::Text);
@@ -221,6 +228,7 @@ mod tests {
         assert!(parse(&["--dev", "--tls-cert=a", "--tls-key=b", "--dev-name=relay"]).is_err());
         assert!(parse(&["-q", "-v"]).is_err());
         assert!(parse(&["--max-connections=0"]).is_err());
+        assert!(parse(&["--threads=0"]).is_err());
         assert!(parse(&["--grace=5"]).is_err());
     }
 

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use quinn::crypto::rustls::QuicClientConfig;
@@ -23,7 +24,8 @@ const LINK_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone)]
 pub struct Dialer {
     endpoint: Endpoint,
-    config: ClientConfig,
+    /// Shared by clones, so that all dial with the newest certificate.
+    config: Arc<Mutex<ClientConfig>>,
     /// Time for one address of a host to answer.
     timeout: Duration,
 }
@@ -33,7 +35,7 @@ impl Dialer {
     pub fn new(endpoint: Endpoint, tls: QuicClientConfig, congestion: Congestion) -> Self {
         Self {
             endpoint,
-            config: client_config(tls, congestion),
+            config: Arc::new(Mutex::new(client_config(tls, congestion))),
             timeout: TIMEOUT,
         }
     }
@@ -42,9 +44,21 @@ impl Dialer {
     pub fn for_links(endpoint: Endpoint, tls: QuicClientConfig, congestion: Congestion) -> Self {
         Self {
             endpoint,
-            config: link_config(tls, congestion),
+            config: Arc::new(Mutex::new(link_config(tls, congestion))),
             timeout: LINK_TIMEOUT,
         }
+    }
+
+    /// Dials as `other` does from now on, and so do all clones of this; sessions that are open stay
+    /// as they are.
+    pub fn renew(&self, other: &Self) {
+        let config = other.config();
+        *self.config.lock().unwrap_or_else(PoisonError::into_inner) = config;
+    }
+
+    fn config(&self) -> ClientConfig {
+        let config = self.config.lock();
+        config.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Opens a session to a host, trying its addresses one after the other.
@@ -67,7 +81,7 @@ impl Dialer {
     async fn connect(&self, addr: SocketAddr, host: &str) -> Result<Session, DialError> {
         let conn = self
             .endpoint
-            .connect_with(self.config.clone(), addr, host)?
+            .connect_with(self.config(), addr, host)?
             .await?;
         Ok(Session::new(web_transport_quinn::Session::raw(conn)))
     }

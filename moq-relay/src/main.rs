@@ -2,21 +2,25 @@
 
 use std::io;
 use std::net::{TcpListener, UdpSocket};
+use std::num::NonZeroUsize;
 use std::pin::pin;
 use std::process::ExitCode;
+use std::thread::available_parallelism;
 
 use clap::Parser;
 use moq_relay::args::Args;
 use moq_relay::error::Error;
+use moq_relay::reload::{Files, Users};
+use moq_relay::report::Reports;
 use moq_relay::server::Server;
-use moq_relay::signals::Signals;
+use moq_relay::signals::{Reloads, Signals};
 use moq_relay::sockets::BindError;
-use moq_relay::tls::identity::Identity;
-use moq_relay::tls::trust::Trust;
-use moq_relay::{cluster, endpoint, http, log, sockets, tls, transport};
+use moq_relay::workers::{Threads, Workers};
+use moq_relay::{cluster, endpoint, http, log, sockets, tls};
+use moq_relay_cluster::cluster::Cluster;
 use moq_relay_core::relay::Relay;
 use quinn::Endpoint;
-use tokio::runtime::Builder;
+use tokio::sync::watch;
 use tracing::info;
 
 fn main() -> ExitCode {
@@ -31,50 +35,67 @@ fn main() -> ExitCode {
 
 fn start(args: &Args) -> Result<(), Error> {
     log::init(&args.log)?;
-    let runtime = Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(Error::system("start the runtime"))?;
-    let result = runtime.block_on(run(args));
+    let threads = args.limits.threads.unwrap_or_else(processors);
+    let threads = Threads::start(threads).map_err(Error::system("start the threads"))?;
+    let result = threads.block_on(run(args, threads.workers()));
     // Whatever still runs after the drain, or after a second signal, is not waited for.
-    runtime.shutdown_background();
+    threads.end();
     result
 }
 
-async fn run(args: &Args) -> Result<(), Error> {
+/// How many processors this process may use.
+fn processors() -> NonZeroUsize {
+    available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
+async fn run(args: &Args, workers: Workers) -> Result<(), Error> {
     let mut signals = Signals::listen().map_err(Error::system("listen for signals"))?;
-    let identities = Identity::load_all(&args.tls)?;
-    // Looked at now, so that a mistake in it does not wait for the first relay to be dialled.
-    Trust::load(&args.tls)?;
-    let fingerprint = identities
-        .first()
-        .map(Identity::fingerprint)
-        .unwrap_or_default();
+    let mut reports = Reports::listen().map_err(Error::system("listen for signals"))?;
+    let reloads = Reloads::listen().map_err(Error::system("listen for signals"))?;
+    let files = Files::read(args)?;
     let cluster_config = cluster::config(&args.cluster)?;
-    let nodes = cluster::roots(&args.cluster)?;
-    let has_roots = nodes.is_some();
-    let tls = tls::server_config_with(identities.clone(), nodes)?;
-    let config = transport::server_config(tls, args.limits.congestion);
+    let fingerprint = watch::Sender::new(files.fingerprint());
 
     let (udp, tcp) = bind(args)?;
-    let endpoint = endpoint::open(udp, config).map_err(Error::system("use the UDP socket"))?;
+    let endpoint =
+        endpoint::open(udp, files.server).map_err(Error::system("use the UDP socket"))?;
     tell_listeners(&endpoint, tcp.as_ref()).map_err(Error::system("tell the address bound"))?;
+    let dial = cluster::dialer(args, endpoint.clone(), &files.identities)?;
     let relay = Relay::new(args.limits.relay_config());
-    let node = cluster::build(args, cluster_config, relay, endpoint.clone(), &identities)?;
+    let node = Cluster::new(relay, cluster_config, dial.clone());
     let max_connections = args.limits.max_connections;
-    let mut server = Server::of_node(endpoint, node.clone(), has_roots, max_connections);
-    // It runs to the very end: links carry groups until then.
+    let server = Server::of_node(
+        endpoint.clone(),
+        node.clone(),
+        files.has_roots,
+        max_connections,
+    );
+    let mut server = server.spread_over(workers);
+    let http = serve_http(tcp, fingerprint.subscribe());
+    let users = Users {
+        args,
+        endpoint,
+        dial,
+        fingerprint,
+    };
+    // Both run to the very end: links carry groups until then.
     let mut links = pin!(node.run());
+    let mut reports = pin!(reports.run(&node));
 
     tokio::select! {
         biased;
         signal = signals.next() => info!(signal, "stopping"),
         () = &mut links => return Err(Error::Endpoint),
-        result = serve_http(tcp, fingerprint) => return result,
+        never = &mut reports => match never {},
+        result = http => return result,
+        never = users.follow(reloads) => match never {},
         () = server.run() => return Err(Error::Endpoint),
     }
     tokio::select! {
         biased;
         _ = signals.next() => Err(Error::Interrupted),
         () = &mut links => Err(Error::Endpoint),
+        never = &mut reports => match never {},
         () = server.shutdown(args.limits.grace) => Ok(()),
     }
 }
@@ -101,7 +122,10 @@ fn tell_listeners(endpoint: &Endpoint, tcp: Option<&TcpListener>) -> io::Result<
 }
 
 /// Serves HTTP where there is a listener for it, and otherwise waits for ever.
-async fn serve_http(listener: Option<TcpListener>, fingerprint: String) -> Result<(), Error> {
+async fn serve_http(
+    listener: Option<TcpListener>,
+    fingerprint: watch::Receiver<String>,
+) -> Result<(), Error> {
     let Some(listener) = listener else {
         return std::future::pending().await;
     };

@@ -17,6 +17,7 @@ use web_transport_trait::Session as _;
 
 use crate::accept::{Accepted, Via, accept};
 use crate::cluster::{QuicDial, visitor};
+use crate::workers::{Seat, Workers};
 
 /// Handshakes under way from which on a client must first prove its address, which costs it a
 /// round trip and a forger everything.
@@ -44,6 +45,8 @@ pub struct Server {
     trust: Arc<Semaphore>,
     /// One task for each connection, from its first packet to its end.
     connections: JoinSet<()>,
+    /// Where they run.
+    workers: Workers,
     /// Connections admitted so far; the last one's id.
     admitted: u64,
     /// Whether the last client was refused for want of a slot.
@@ -51,7 +54,12 @@ pub struct Server {
 }
 
 impl Server {
-    /// Accepts on this endpoint, at most so many connections at a time.
+    /// Accepts on this endpoint, at most so many connections at a time, all of them on the runtime
+    /// that this is called on.
+    ///
+    /// # Panics
+    ///
+    /// Panics outside a tokio runtime.
     pub fn new(endpoint: Endpoint, relay: Relay, max_connections: u32) -> Self {
         let config = Config::default();
         let cluster = Cluster::new(relay, config, QuicDial::default());
@@ -60,6 +68,10 @@ impl Server {
 
     /// Accepts for a relay that is one of many; `has_roots` tells whether the endpoint asks for
     /// certificates of nodes.
+    ///
+    /// # Panics
+    ///
+    /// Panics outside a tokio runtime.
     pub fn of_node(
         endpoint: Endpoint,
         cluster: Cluster<QuicDial>,
@@ -74,9 +86,16 @@ impl Server {
             slots: Arc::new(Semaphore::new(slots.min(Semaphore::MAX_PERMITS))),
             trust: Arc::new(Semaphore::new(RETRY_ABOVE)),
             connections: JoinSet::new(),
+            workers: Workers::current(),
             admitted: 0,
             full: false,
         }
+    }
+
+    /// Spreads the connections over these runtimes, each with all its tasks on one of them.
+    pub fn spread_over(mut self, workers: Workers) -> Self {
+        self.workers = workers;
+        self
     }
 
     /// Accepts clients until the endpoint fails. Cancel-safe: sessions go on without it.
@@ -146,8 +165,12 @@ impl Server {
         self.admitted += 1;
         let remote = canonical(incoming.remote_address());
         let span = info_span!("session", id = self.admitted, %remote);
-        let connection = connection(incoming, self.cluster.clone(), self.has_roots, slot, trust);
-        self.connections.spawn(connection.instrument(span));
+        let seat = self.workers.seat();
+        let runtime = seat.runtime().clone();
+        let place = Place { slot, seat };
+        let connection = connection(incoming, self.cluster.clone(), self.has_roots, place, trust);
+        self.connections
+            .spawn_on(connection.instrument(span), &runtime);
     }
 
     /// Tells once when clients begin to be refused.
@@ -163,21 +186,30 @@ impl Server {
     }
 }
 
-/// Serves one client, from its first packet to its end.
+/// What a connection has for as long as it lasts.
+struct Place {
+    slot: OwnedSemaphorePermit,
+    seat: Seat,
+}
+
+/// Serves one client, from its first packet to its end. QUIC's own task for it is spawned here, too:
+/// a connection begins where its first packet is accepted.
 async fn connection(
     incoming: Incoming,
     cluster: Cluster<QuicDial>,
     has_roots: bool,
-    slot: OwnedSemaphorePermit,
+    place: Place,
     trust: Option<OwnedSemaphorePermit>,
 ) {
-    let accepted = accept(incoming).await;
+    // Boxed: the room of the handshake is free again once there is a session.
+    let accepted = Box::pin(accept(incoming)).await;
     drop(trust);
     match accepted {
         Ok(accepted) => serve(accepted, &cluster, has_roots).await,
         Err(error) => debug!(%error, "no session"),
     }
-    drop(slot);
+    let Place { slot, seat } = place;
+    drop((slot, seat));
 }
 
 async fn serve(accepted: Accepted, cluster: &Cluster<QuicDial>, has_roots: bool) {
@@ -220,6 +252,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use moq_relay_core::relay::RelayConfig;
+    use quinn::Connection;
 
     use crate::tls::trust::Trust;
     use crate::tls::{self, ALPN_RAW, dev};
@@ -230,20 +263,41 @@ mod tests {
 
     #[tokio::test]
     async fn when_many_handshakes_are_under_way_a_client_gets_in_by_proving_its_address() {
+        let (mut server, addr) = server(1);
+        server.trust = Arc::new(Semaphore::new(0));
+        connect(&mut server, addr).await;
+        assert_eq!(server.admitted, 1);
+    }
+
+    #[tokio::test]
+    async fn a_session_that_panics_ends_alone() {
+        let (mut server, addr) = server(2);
+        let _first = connect(&mut server, addr).await;
+        let seat = server.workers.seat();
+        let bug = async { panic!("a bug") };
+        server.connections.spawn_on(bug, seat.runtime());
+
+        let _second = connect(&mut server, addr).await;
+        // The panic was reported before the second client was heard.
+        assert_eq!((server.admitted, server.connections.len()), (2, 2));
+    }
+
+    fn server(max_connections: u32) -> (Server, SocketAddr) {
         let tls = tls::server_config(vec![dev::self_signed(&[]).unwrap()]).unwrap();
         let socket = sockets::udp((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
         let endpoint = endpoint::open(socket, server_config(tls, Congestion::Cubic)).unwrap();
-        let mut server = Server::new(endpoint.clone(), Relay::new(RelayConfig::default()), 1);
-        server.trust = Arc::new(Semaphore::new(0));
+        let addr = endpoint.local_addr().unwrap();
+        let relay = Relay::new(RelayConfig::default());
+        (Server::new(endpoint, relay, max_connections), addr)
+    }
 
+    async fn connect(server: &mut Server, addr: SocketAddr) -> Connection {
         let tls = Trust::Anyone.client_config(&ALPN_RAW).unwrap();
         let config = client_config(tls, Congestion::Cubic);
-        let addr = endpoint.local_addr().unwrap();
         let client = Endpoint::client((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
         tokio::select! {
             () = server.run() => unreachable!("the endpoint is open"),
             conn = client.connect_with(config, addr, "localhost").unwrap() => conn.unwrap(),
-        };
-        assert_eq!(server.admitted, 1);
+        }
     }
 }

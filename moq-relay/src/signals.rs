@@ -1,4 +1,4 @@
-//! The signals that ask the process to end.
+//! The signals that ask the process to end, or to read its files again.
 
 use std::io;
 
@@ -56,5 +56,54 @@ impl Signals {
             Ok(()) => "Ctrl-C",
             Err(_) => std::future::pending().await,
         }
+    }
+}
+
+/// Listens for the signal that asks the process to read its files again, from its creation on.
+#[derive(Debug)]
+pub struct Reloads {
+    #[cfg(unix)]
+    hangup: tokio::signal::unix::Signal,
+}
+
+impl Reloads {
+    /// Begins to listen; from now on the signal no longer ends the process by itself.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the system refuses the handler.
+    ///
+    /// # Panics
+    ///
+    /// Panics outside a tokio runtime.
+    #[cfg(unix)]
+    pub fn listen() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let hangup = signal(SignalKind::hangup())?;
+        Ok(Self { hangup })
+    }
+
+    /// Begins to listen.
+    ///
+    /// # Errors
+    ///
+    /// Does not fail on this system, which has no such signal.
+    #[cfg(not(unix))]
+    pub fn listen() -> io::Result<Self> {
+        Ok(Self {})
+    }
+
+    /// Waits for the next one, SIGHUP. Cancel-safe.
+    #[cfg(unix)]
+    pub async fn next(&mut self) {
+        if self.hangup.recv().await.is_none() {
+            std::future::pending().await
+        }
+    }
+
+    /// Waits for ever.
+    #[cfg(not(unix))]
+    pub async fn next(&mut self) {
+        std::future::pending().await
     }
 }

@@ -65,7 +65,7 @@ impl<S: wt::Session> Probe<S> {
                 return Ok(dialect);
             }
             if let Some((send, recv)) = self.next().await? {
-                let writer = Writer::new(send, Dialect::Fork04);
+                let writer = Writer::control(send, Dialect::Fork04);
                 let reader = Reader::new(recv, Dialect::Fork04);
                 self.pending.push(Pending {
                     writer,

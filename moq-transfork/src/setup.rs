@@ -121,7 +121,7 @@ async fn answer<S: wt::Session>(
         .map_err(StreamError::from_transport)?;
     // The setup is the same in every dialect.
     let mut reader = Reader::new(recv, Dialect::Draft03);
-    let mut writer = Writer::new(send, Dialect::Draft03);
+    let mut writer = Writer::control(send, Dialect::Draft03);
     let kind: StreamType = reader.decode().await?;
     if kind != StreamType::Session {
         let number = kind.number(Dialect::Draft03).unwrap_or_default();

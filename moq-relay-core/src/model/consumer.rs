@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::model::cursor::Cursor;
 use crate::model::group::{GroupConsumer, GroupShared};
 use crate::model::info::{Gap, TrackInfo};
+use crate::model::place::{Beginning, Place};
 use crate::model::state::{TrackShared, TrackState};
 use crate::model::subscription::{Subscription, effective_expires, effective_order};
 use crate::shared::Seat;
@@ -33,6 +34,7 @@ const MAX_REWIND: u64 = 2;
 pub struct TrackConsumer {
     track: Arc<TrackShared>,
     reader: usize,
+    beginning: Beginning,
     subscription: Subscription,
     cursor: Cursor,
     began: Instant,
@@ -85,28 +87,28 @@ pub(crate) enum Step {
 
 impl TrackConsumer {
     pub(super) fn new(track: Arc<TrackShared>, subscription: Subscription) -> Result<Self, Error> {
-        let reader = {
+        let place = {
             let mut state = track.state.lock();
             if let Some(Err(error)) = &state.end {
                 return Err(error.clone());
             }
-            state.readers.insert(subscription.clone())
+            Place::take(&mut state, &subscription)
         };
-        Ok(Self::registered(track, reader, subscription))
+        Ok(Self::registered(track, place, subscription))
     }
 
     pub(super) fn live(track: Arc<TrackShared>, subscription: Subscription) -> Option<Self> {
-        let reader = {
+        let place = {
             let mut state = track.state.lock();
             if state.end.is_some() {
                 return None;
             }
-            state.readers.insert(subscription.clone())
+            Place::take(&mut state, &subscription)
         };
-        Some(Self::registered(track, reader, subscription))
+        Some(Self::registered(track, place, subscription))
     }
 
-    fn registered(track: Arc<TrackShared>, reader: usize, subscription: Subscription) -> Self {
+    fn registered(track: Arc<TrackShared>, place: Place, subscription: Subscription) -> Self {
         track.demand.notify_waiters();
         let mut cursor = Cursor::default();
         if let Some(min) = subscription.min {
@@ -115,7 +117,8 @@ impl TrackConsumer {
         cursor.narrow(None, subscription.max);
         Self {
             track,
-            reader,
+            reader: place.reader,
+            beginning: place.beginning,
             subscription,
             cursor,
             began: Instant::now(),
@@ -344,7 +347,11 @@ impl TrackConsumer {
             }
         }
         if self.came_with.is_some() || self.cursor.start().is_none() {
-            match Self::newest_whole(state).filter(|_| self.came_with.is_none()) {
+            match self
+                .beginning
+                .find(state)
+                .filter(|_| self.came_with.is_none())
+            {
                 Some(start) => self.cursor.begin(start),
                 None => {
                     return match &state.end {
@@ -398,23 +405,6 @@ impl TrackConsumer {
                 let late = *hole.start()..=until.min(*hole.end());
                 Step::Ready(Ok(self.gap(late, Code::DROPPED)))
             }
-        }
-    }
-
-    /// Where a reader that wants the latest group starts.
-    fn newest_whole(state: &TrackState) -> Option<u64> {
-        let newest = state
-            .groups
-            .iter()
-            .rev()
-            .find(|(_, group)| group.failure().is_none());
-        match newest {
-            Some((sequence, _)) => Some(*sequence),
-            // All that was here failed: whatever comes next is the latest.
-            None => state
-                .groups
-                .last_key_value()
-                .map(|(sequence, _)| sequence + 1),
         }
     }
 

@@ -14,6 +14,7 @@ mod cursor;
 pub mod group;
 mod info;
 mod log;
+mod place;
 mod runs;
 mod state;
 pub mod subscription;

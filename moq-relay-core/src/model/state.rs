@@ -42,6 +42,8 @@ pub(super) struct TrackState {
     pub(super) gone: RangeInclusiveMap<u64, Code>,
     /// The newest group that was ever here, or that the publisher says it has.
     pub(super) newest: Option<u64>,
+    /// The newest group when there was one for the first time.
+    pub(super) first: Option<u64>,
     /// The highest group that is known to exist or to be gone.
     pub(super) horizon: Option<u64>,
     pub(super) end: Option<Result<(), Error>>,
@@ -87,9 +89,15 @@ impl TrackState {
         }
         self.groups.insert(sequence, group.clone());
         self.gone.remove(sequence..=sequence);
-        self.newest = self.newest.max(Some(sequence));
+        self.reach(Some(sequence));
         self.horizon = self.horizon.max(Some(sequence));
         Ok(())
+    }
+
+    /// Notes that the publisher has come as far as this group.
+    pub(super) fn reach(&mut self, newest: Option<u64>) {
+        self.newest = self.newest.max(newest);
+        self.first = self.first.or(self.newest);
     }
 
     pub(super) fn forget(&mut self, gap: Gap) {

@@ -73,7 +73,7 @@ impl TrackProducer {
     pub fn set_info(&self, info: TrackInfo, latest: Option<u64>) {
         self.track.state.change(|state| {
             state.info = Some(info);
-            state.newest = state.newest.max(latest);
+            state.reach(latest);
         });
         self.track.demand.notify_waiters();
     }

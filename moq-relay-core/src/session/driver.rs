@@ -142,9 +142,7 @@ impl<S: wt::Session> Driver<S> {
                     }
                 }
                 accepted = session.accept_bi() => match accepted {
-                    Ok((mut send, recv)) => {
-                        // Replies are short; on a full link they would wait behind all groups.
-                        wt::SendStream::set_priority(&mut send, i32::MAX);
+                    Ok((send, recv)) => {
                         let dialect = state.dialect;
                         let request = async move { Ok(Request::accept(send, recv, dialect).await?) };
                         self.serve(request.boxed());

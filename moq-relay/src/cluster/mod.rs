@@ -6,10 +6,8 @@ use std::fs;
 use std::sync::Arc;
 
 use moq_relay_cluster::auth::Secret;
-use moq_relay_cluster::cluster::Cluster;
 use moq_relay_cluster::config::Config;
 use moq_relay_cluster::dial::{Dial, DialError, Dialled, Visitor};
-use moq_relay_core::relay::Relay;
 use moq_relay_core::role::NodeName;
 use quinn::Endpoint;
 use rustls::RootCertStore;
@@ -36,24 +34,16 @@ pub struct QuicDial {
     proven: bool,
 }
 
-/// Makes a relay a node as the command line says.
+/// Makes what dials other nodes as the command line says, or nobody if it names none.
 ///
 /// # Errors
 ///
 /// Fails when files of certificates cannot be read or do not hold what they should.
-pub fn build(
-    args: &Args,
-    config: Config,
-    relay: Relay,
-    endpoint: Endpoint,
-    identities: &[Identity],
-) -> Result<Cluster<QuicDial>, Error> {
-    let dial = if args.cluster.is_used() || args.cluster.cluster_open {
-        dial(args, endpoint, identities)?
-    } else {
-        QuicDial::default()
-    };
-    Ok(Cluster::new(relay, config, dial))
+pub fn dialer(args: &Args, endpoint: Endpoint, identities: &[Identity]) -> Result<QuicDial, Error> {
+    if args.cluster.is_used() || args.cluster.cluster_open {
+        return dial(args, endpoint, identities);
+    }
+    Ok(QuicDial::default())
 }
 
 /// Reads the roots whose certificates are those of nodes; none if there are none.
@@ -128,6 +118,15 @@ fn seed() -> Result<u64, Error> {
     let random = crate::tls::provider().secure_random;
     random.fill(&mut bytes).map_err(|_| Error::Random)?;
     Ok(u64::from_ne_bytes(bytes))
+}
+
+impl QuicDial {
+    /// Dials with the certificates of `other` from now on, and so do all clones of this.
+    pub fn renew(&self, other: &Self) {
+        if let (Some(dialer), Some(other)) = (&self.dialer, &other.dialer) {
+            dialer.renew(other);
+        }
+    }
 }
 
 impl Dial for QuicDial {

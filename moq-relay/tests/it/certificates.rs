@@ -5,6 +5,7 @@ use moq_relay::tls::identity::Identity;
 use moq_relay::tls::trust::Trust;
 
 use crate::client;
+use crate::development::get;
 use crate::process::{Files, Process, fail};
 
 #[tokio::test]
@@ -152,4 +153,60 @@ async fn a_client_that_trusts_the_certificate_as_its_root_gets_in_and_others_do_
     client::connect(&relay, "localhost", &root(other))
         .await
         .unwrap_err();
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn after_a_hangup_new_connections_get_the_new_certificate() {
+    let files = Files::new();
+    let (cert, key) = files.certificate("localhost");
+    let mut relay = Process::start(&["--dev", "--tls-cert", &cert, "--tls-key", &key]).await;
+    let old = client::connect(&relay, "localhost", &Trust::Anyone)
+        .await
+        .unwrap();
+    // Written to the same paths.
+    files.certificate("localhost");
+    relay.signal("HUP").await;
+    relay.says("new connections get the certificates").await;
+
+    let new = client::connect(&relay, "localhost", &Trust::Anyone)
+        .await
+        .unwrap();
+    assert_ne!(client::fingerprint(&old), client::fingerprint(&new));
+    assert_eq!(
+        get(&relay, "/fingerprint").await.1,
+        client::fingerprint(&new)
+    );
+    assert_eq!(old.close_reason(), None);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn after_a_hangup_with_a_bad_file_everything_stays() {
+    let files = Files::new();
+    let (cert, key) = files.certificate("localhost");
+    let mut relay = Process::start(&["--tls-cert", &cert, "--tls-key", &key]).await;
+    let old = client::connect(&relay, "localhost", &Trust::Anyone)
+        .await
+        .unwrap();
+    std::fs::write(&key, "no key").unwrap();
+    relay.signal("HUP").await;
+    let line = relay.says("the certificates stay as they were").await;
+    assert!(line.contains(&key), "{line}");
+
+    let new = client::connect(&relay, "localhost", &Trust::Anyone)
+        .await
+        .unwrap();
+    assert_eq!(client::fingerprint(&old), client::fingerprint(&new));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_hangup_does_not_end_a_relay_without_files() {
+    let mut relay = Process::development(&[]).await;
+    relay.signal("HUP").await;
+    relay.says("made at the start, and stays").await;
+    client::connect(&relay, "localhost", &Trust::Anyone)
+        .await
+        .unwrap();
 }

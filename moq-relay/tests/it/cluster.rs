@@ -69,7 +69,7 @@ impl Cluster {
         &self.key
     }
 
-    fn secret(&self) -> [String; 2] {
+    pub(crate) fn secret(&self) -> [String; 2] {
         [
             "--cluster-secret-file".to_owned(),
             self.files.path("secret"),

@@ -94,7 +94,7 @@ async fn a_port_taken_for_tcp_is_told() {
 }
 
 /// Returns head, in small letters, and body.
-async fn get(relay: &Process, path: &str) -> (String, String) {
+pub(crate) async fn get(relay: &Process, path: &str) -> (String, String) {
     let mut stream = TcpStream::connect(relay.addr).await.unwrap();
     let request = format!(
         "GET {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n",

@@ -11,6 +11,8 @@ mod cluster;
 mod command_line;
 mod development;
 mod mixed;
+mod placement;
 mod process;
+mod reports;
 mod sessions;
 mod stopping;

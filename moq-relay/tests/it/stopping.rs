@@ -53,6 +53,31 @@ async fn is_closed_with_a_reason(relay: Process, session: Session) {
 }
 
 #[tokio::test]
+async fn sessions_on_all_threads_are_closed_with_a_reason() {
+    let relay = Process::development(&["--threads", "3"]).await;
+    let mut clients = Vec::new();
+    for _ in 0..5 {
+        let session = client::raw(&relay).await;
+        clients.push((
+            session.clone(),
+            Client::new(session, &Tracks::default()).await,
+        ));
+    }
+    relay.signal("TERM").await;
+    for (session, client) in clients {
+        let closed = soon(session.closed()).await;
+        assert_eq!(
+            closed.session_error(),
+            Some((0, "shutting down".into())),
+            "{closed}"
+        );
+        client.ended().await;
+    }
+    let (status, log) = relay.end().await;
+    assert_eq!(status.code(), Some(0), "{log}");
+}
+
+#[tokio::test]
 async fn a_group_under_way_is_finished_before_the_end() {
     let mut scene = Scene::new("1h").await;
     scene.stop().await;
@@ -122,7 +147,7 @@ struct Scene {
 
 impl Scene {
     async fn new(grace: &str) -> Self {
-        let relay = Process::development(&["--grace", grace]).await;
+        let relay = Process::development(&["--threads=2", "--grace", grace]).await;
         let path = "demo/track".parse().unwrap();
         let tracks = Tracks::default();
         let track = tracks.create(path, TrackInfo::default()).unwrap();

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use moq_relay_core::limits::Limits;
 use moq_relay_core::model::subscription::Subscription;
+use moq_relay_core::model::track::TrackInfo;
 use moq_relay_core::source::Source;
 use moq_transfork::message::Priority;
 use tokio::task::JoinSet;
@@ -160,4 +161,28 @@ async fn the_other_subscribers_do_not_notice() {
             assert!(beside.p99 <= alone.p99.mul_f64(1.1), "{beside:?}");
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_publishes_more_than_its_link_takes_still_subscribes_at_once() {
+    let mut world = World::new(1);
+    let (_mic, _audio) = world.publisher("demo/audio").await;
+    let down = Path::clean(20 * MS);
+    let up = down.limited(2_000_000, 100 * MS);
+    let broadcaster = world.client(Cable { down, up }).await;
+    let video = broadcaster
+        .tracks
+        .create(path("demo/video"), TrackInfo::default());
+    let mut announced = world.relay.origin().announced(&path("demo/video"));
+    soon(announced.next()).await;
+    let viewer = world.client(cable(10_000_000)).await;
+    let _seen = viewer.watch("demo/video", Subscription::default()).await;
+    let mut publishing = JoinSet::new();
+    publishing.spawn(VIDEO.publish(video.expect("the path is free"), world.began()));
+    sleep(Duration::from_secs(10)).await;
+
+    let asked = Instant::now();
+    let track = broadcaster.subscribe("demo/audio", urgent());
+    soon(track.info()).await.expect("it is published");
+    assert!(asked.elapsed() < 500 * MS, "{:?}", asked.elapsed());
 }

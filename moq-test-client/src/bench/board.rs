@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::latency::Latency;
+use tokio::sync::Notify;
+
+use super::latency::{Latency, Quantiles};
 use super::tally::{Counts, Fresh, GroupEnd, Tally};
 use crate::payload::{self, Stamp};
 
@@ -19,12 +21,20 @@ pub(super) struct Board {
     pub(super) subscribed: Counter,
     /// Frames that were published.
     pub(super) published: Counter,
+    /// Whole frames that came to subscribers who count.
+    pub(super) delivered: Counter,
+    /// Rings with each of them.
+    pub(super) arrived: Notify,
     /// When listeners knew all tracks, in microseconds since the first was published.
     pub(super) announced: Mutex<Latency>,
     /// From when a frame was due to when it was there, of frames due in the window.
     latency: Mutex<Latency>,
     /// From the request to the first whole frame.
     join: Mutex<Latency>,
+    /// How much of that was more than the path's round trip.
+    beyond: Mutex<Latency>,
+    /// The path's round trip as the transport knew it when the first frame was there.
+    round_trip: Mutex<Latency>,
     /// From when a frame was due to when it was written: how late this program itself was.
     lag: Mutex<Latency>,
     /// When measuring began and ends, in microseconds since the Unix epoch.
@@ -72,9 +82,13 @@ impl Default for Board {
             failed: Counter::default(),
             subscribed: Counter::default(),
             published: Counter::default(),
+            delivered: Counter::default(),
+            arrived: Notify::new(),
             announced: Mutex::default(),
             latency: Mutex::default(),
             join: Mutex::default(),
+            beyond: Mutex::default(),
+            round_trip: Mutex::default(),
             lag: Mutex::default(),
             window: (AtomicU64::new(u64::MAX), AtomicU64::new(u64::MAX)),
             subscriptions: Mutex::default(),
@@ -118,13 +132,14 @@ impl Board {
         }
     }
 
-    /// Takes a whole frame of a group.
+    /// Takes a whole frame of a group; `round_trip` is asked for with the first.
     pub(super) fn frame(
         &self,
         to: &Subscription,
         group: u64,
         index: u32,
         frame: &[u8],
+        round_trip: impl FnOnce() -> Duration,
     ) -> Option<Stamp> {
         let stamp = payload::decode(frame).ok().filter(|stamp| {
             stamp.stream == to.track as u64 && stamp.group == group && stamp.frame == index
@@ -140,10 +155,19 @@ impl Board {
                 lock(&self.latency).record(now.saturating_sub(stamp.micros));
             }
             if !to.joined.swap(true, Relaxed) {
-                lock(&self.join).record(now.saturating_sub(to.asked));
+                self.joined(now.saturating_sub(to.asked), round_trip());
             }
+            self.delivered.count();
+            self.arrived.notify_one();
         }
         Some(stamp)
+    }
+
+    fn joined(&self, took: u64, round_trip: Duration) {
+        let round_trip = round_trip.as_micros() as u64;
+        lock(&self.join).record(took);
+        lock(&self.beyond).record(took.saturating_sub(round_trip));
+        lock(&self.round_trip).record(round_trip);
     }
 
     /// Accounts for groups that can still be known at the end: `last` is the newest of each track,
@@ -177,9 +201,19 @@ impl Board {
         reading
     }
 
-    /// Returns the latencies of frames, of joining, and of writing.
-    pub(super) fn latencies(&self) -> [super::latency::Quantiles; 3] {
-        [&self.latency, &self.join, &self.lag].map(|latency| lock(latency).quantiles())
+    /// Returns the latencies of frames, which are due in the window.
+    pub(super) fn latency(&self) -> Quantiles {
+        lock(&self.latency).quantiles()
+    }
+
+    /// Returns how long joining took, how much of it was more than a round trip, and that.
+    pub(super) fn joins(&self) -> [Quantiles; 3] {
+        [&self.join, &self.beyond, &self.round_trip].map(|latency| lock(latency).quantiles())
+    }
+
+    /// Returns how late this program itself wrote.
+    pub(super) fn lag(&self) -> Quantiles {
+        lock(&self.lag).quantiles()
     }
 }
 

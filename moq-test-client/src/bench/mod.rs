@@ -10,6 +10,7 @@
 
 mod board;
 mod connection;
+mod flood;
 pub mod frames;
 pub mod latency;
 mod listener;

@@ -10,8 +10,9 @@ use moq_relay_core::tracks::Tracks;
 use tokio_util::sync::CancellationToken;
 
 use super::board::{Board, now_micros};
+use super::flood::Flood;
 use super::plan::{Plan, Shape};
-use super::schedule::{Due, Schedule};
+use super::schedule::Schedule;
 use super::timer::Timer;
 use crate::payload::{Stamp, encode};
 
@@ -51,11 +52,13 @@ impl Pacer {
         };
         for (publisher, set) in sets.iter().enumerate() {
             let shape = plan.shape(publisher);
-            let first = publisher * plan.broadcasts;
-            for track in first..first + plan.broadcasts {
-                pacer.schedule.add(shape.beat(plan.seed, track));
+            for number in 0..plan.tracks_by(publisher) {
+                let path = plan.path_of(publisher, number)?;
+                pacer
+                    .schedule
+                    .add(shape.beat(plan.seed, pacer.tracks.len()));
                 pacer.tracks.push(Track {
-                    producer: set.create(plan.path(track)?, TrackInfo::default())?,
+                    producer: set.create(path, TrackInfo::default())?,
                     shape,
                     open: None,
                     group: None,
@@ -87,9 +90,10 @@ impl Pacer {
             };
             let elapsed = Duration::from_micros(now_micros().saturating_sub(start));
             while let Some(due) = self.schedule.take(elapsed) {
-                self.write(due, start, next, &board)?;
+                let micros = start + due.at.as_micros() as u64;
+                self.write(due.track, micros, next, &board)?;
             }
-            if next == Next::Nothing && self.tracks.iter().all(|track| track.open.is_none()) {
+            if next == Next::Nothing && self.is_complete() {
                 return Ok(());
             }
             let Some(at) = self.schedule.next() else {
@@ -103,15 +107,49 @@ impl Pacer {
         }
     }
 
-    fn write(&mut self, due: Due, start: u64, next: Next, board: &Board) -> Result<(), Error> {
-        let track = &mut self.tracks[due.track];
+    /// Writes frames as fast as they arrive, from when there are as many subscriptions as `flood`
+    /// says. After `stop` the groups that are open are completed, and it returns.
+    ///
+    /// # Errors
+    ///
+    /// If a group cannot be written.
+    pub(super) async fn flood(
+        &mut self,
+        mut flood: Flood,
+        board: Arc<Board>,
+        stop: CancellationToken,
+    ) -> anyhow::Result<()> {
+        let mut turns = (0..self.tracks.len()).cycle();
+        while !stop.is_cancelled() {
+            while flood.has_room(&board) {
+                let Some(track) = turns.next() else { break };
+                self.write(track, now_micros(), Next::Group, &board)?;
+            }
+            tokio::select! {
+                () = flood.wait(&board) => {}
+                () = stop.cancelled() => {}
+            }
+        }
+        for track in 0..self.tracks.len() {
+            while self.tracks[track].open.is_some() {
+                self.write(track, now_micros(), Next::Nothing, &board)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, index: usize, due: u64, next: Next, board: &Board) -> Result<(), Error> {
+        let track = &mut self.tracks[index];
         if track.open.is_none() && next == Next::Nothing {
             return Ok(());
         }
-        let micros = start + due.at.as_micros() as u64;
-        track.write(due.track as u64, micros)?;
-        board.wrote(micros);
+        track.write(index as u64, due)?;
+        board.wrote(due);
         Ok(())
+    }
+
+    fn is_complete(&self) -> bool {
+        self.tracks.iter().all(|track| track.open.is_none())
     }
 
     /// Tells the newest group of a track.

@@ -21,11 +21,11 @@ pub struct Plan {
     /// Connections that publish.
     pub publishers: usize,
     /// Tracks that each of them publishes.
-    pub broadcasts: usize,
+    pub broadcasts: Range<u32>,
     /// Connections that subscribe.
     pub subscribers: usize,
     /// Tracks that each of them subscribes to.
-    pub subscriptions: usize,
+    pub subscriptions: Range<u32>,
     /// How many of the subscribers read slowly; they are left out of the latencies and counts.
     pub slow: usize,
     /// How many bytes a second a slow one reads.
@@ -34,6 +34,9 @@ pub struct Plan {
     pub listeners: usize,
     /// Frames a second.
     pub rate: Range<f64>,
+    /// Instead of a rate: how many frames of a track may be under way, each followed by the next as
+    /// soon as it has reached all of its subscribers.
+    pub in_flight: Option<u32>,
     /// Bytes of a frame.
     pub size: Range<u32>,
     /// Frames of a group.
@@ -79,7 +82,30 @@ impl Plan {
     /// How many tracks there are.
     #[must_use]
     pub fn tracks(&self) -> usize {
-        self.publishers * self.broadcasts
+        self.first_track(self.publishers)
+    }
+
+    /// How many tracks a publisher has.
+    pub(super) fn tracks_by(&self, publisher: usize) -> usize {
+        let rolled = self
+            .broadcasts
+            .roll(self.seed, publisher, Aspect::Broadcasts);
+        rolled as usize
+    }
+
+    /// The first of a publisher's tracks; they follow each other.
+    pub(super) fn first_track(&self, publisher: usize) -> usize {
+        (0..publisher).map(|before| self.tracks_by(before)).sum()
+    }
+
+    /// How many subscriptions there are in all.
+    #[must_use]
+    pub fn owed(&self) -> usize {
+        if self.tracks() == 0 {
+            return 0;
+        }
+        let wanted = (0..self.subscribers).map(|subscriber| self.wanted_by(subscriber));
+        wanted.sum()
     }
 
     /// How many connections of this process publish.
@@ -90,29 +116,48 @@ impl Plan {
         }
     }
 
+    /// How many of them slow readers have.
+    pub(super) fn owed_to_slow(&self) -> usize {
+        (0..self.slow)
+            .map(|subscriber| self.tracks_of(subscriber).count())
+            .sum()
+    }
+
     /// The path of one of them.
     ///
     /// # Errors
     ///
     /// If the prefix leaves no room for it.
     pub fn path(&self, track: usize) -> Result<Path, PathError> {
-        let publisher = track / self.broadcasts.max(1);
-        let parts = [
-            publisher.to_string(),
-            (track % self.broadcasts.max(1)).to_string(),
-        ];
+        let (mut publisher, mut rest) = (0, track);
+        while publisher + 1 < self.publishers && rest >= self.tracks_by(publisher) {
+            rest -= self.tracks_by(publisher);
+            publisher += 1;
+        }
+        self.path_of(publisher, rest)
+    }
+
+    /// The path of a publisher's track, counted from its first.
+    pub(super) fn path_of(&self, publisher: usize, track: usize) -> Result<Path, PathError> {
+        let parts = [publisher.to_string(), track.to_string()];
         self.prefix.join(&Path::new(parts)?)
     }
 
     /// The tracks that a subscriber subscribes to: spread evenly over all of them.
     pub fn tracks_of(&self, subscriber: usize) -> impl Iterator<Item = usize> + use<> {
-        let (tracks, first) = (self.tracks().max(1), subscriber * self.subscriptions);
-        let count = if self.tracks() == 0 {
+        let tracks = self.tracks();
+        let first: usize = (0..subscriber).map(|before| self.wanted_by(before)).sum();
+        let count = if tracks == 0 {
             0
         } else {
-            self.subscriptions
+            self.wanted_by(subscriber)
         };
-        (first..first + count).map(move |index| index % tracks)
+        (first..first + count).map(move |index| index % tracks.max(1))
+    }
+
+    fn wanted_by(&self, subscriber: usize) -> usize {
+        let wanted = self.subscriptions;
+        wanted.roll(self.seed, subscriber, Aspect::Subscriptions) as usize
     }
 
     /// Whether this subscriber is one of the slow ones.
@@ -164,9 +209,9 @@ pub(super) mod tests {
             role: Role::Both,
             prefix: "bench/x".parse().unwrap(),
             publishers: 2,
-            broadcasts: 3,
+            broadcasts: Range::exactly(3),
             subscribers: 4,
-            subscriptions: 3,
+            subscriptions: Range::exactly(3),
             slow: 1,
             slow_rate: 1000,
             listeners: 0,
@@ -178,6 +223,7 @@ pub(super) mod tests {
                 low: 100,
                 high: 200,
             },
+            in_flight: None,
             grouping: Range::exactly(30),
             key_frame: 10,
             seed: 1,
@@ -209,6 +255,26 @@ pub(super) mod tests {
             ..plan()
         };
         assert_eq!(silent.tracks_of(0).count(), 0);
+    }
+
+    #[test]
+    fn rolled_numbers_of_tracks_leave_no_gap_between_publishers() {
+        let rolled = Plan {
+            publishers: 20,
+            broadcasts: Range { low: 0, high: 5 },
+            subscriptions: Range { low: 1, high: 9 },
+            ..plan()
+        };
+        let named =
+            |publisher| (0..rolled.tracks_by(publisher)).map(move |track| (publisher, track));
+        let all: Vec<_> = (0..20).flat_map(named).collect();
+        assert_eq!(all.len(), rolled.tracks());
+        for (track, (publisher, number)) in all.into_iter().enumerate() {
+            let path = rolled.path_of(publisher, number).unwrap();
+            assert_eq!(rolled.path(track).unwrap(), path);
+        }
+        let owed: usize = (0..4).map(|index| rolled.tracks_of(index).count()).sum();
+        assert_eq!(owed, rolled.owed());
     }
 
     #[test]

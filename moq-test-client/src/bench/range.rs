@@ -23,6 +23,10 @@ pub enum Aspect {
     Grouping,
     /// When the first frame is due.
     Phase,
+    /// Tracks of a publisher.
+    Broadcasts,
+    /// Tracks that a subscriber wants.
+    Subscriptions,
 }
 
 impl<T: Copy> Range<T> {

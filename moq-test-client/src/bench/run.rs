@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::board::{Board, lock};
 use super::connection::{Connection, Connector, Pace};
+use super::flood::Flood;
 use super::listener::Listener;
 use super::pacer::Pacer;
 use super::plan::{Plan, Role};
@@ -86,7 +87,8 @@ impl Run {
 
         let end = CancellationToken::new();
         let measured = {
-            let pace = pacer.run(Arc::clone(&self.board), end.clone());
+            let plan = Arc::clone(&self.plan);
+            let pace = publish(&mut pacer, &plan, Arc::clone(&self.board), end.clone());
             tokio::pin!(pace);
             let measured = tokio::select! {
                 measured = self.measure() => measured?,
@@ -237,7 +239,7 @@ impl Run {
                 board.failed.count();
             });
         }
-        let owed = (count * self.plan.tracks_of(0).count()) as u64;
+        let owed = self.plan.owed() as u64;
         let everyone = self.plan.publishers_here() + self.plan.listeners + count;
         let complete = async {
             let board = &self.board;
@@ -292,7 +294,6 @@ impl Run {
 
     fn sample(&self, phase: Phase) -> Sample {
         let board = &self.board;
-        let [latency, _join, _lag] = board.latencies();
         Sample {
             phase,
             seconds: self.start.elapsed().as_secs_f64(),
@@ -301,13 +302,13 @@ impl Run {
             subscribed: board.subscribed.get(),
             published_frames: board.published.get(),
             counts: board.read().counts,
-            latency,
+            latency: board.latency(),
         }
     }
 
     fn summary(&self, (took, before, after): (Duration, Sample, Sample)) -> Summary {
         let last = self.sample(Phase::Drain);
-        let [_latency, join, lag] = self.board.latencies();
+        let [join, beyond, round_trip] = self.board.joins();
         let reading = self.board.read();
         let expected = self.plan.role == Role::Subscribe || last.published_frames > 0;
         Summary {
@@ -318,7 +319,9 @@ impl Run {
             silent: if expected { reading.silent } else { 0 },
             slow_frames: reading.slow_frames,
             join,
-            lag,
+            beyond,
+            round_trip,
+            lag: self.board.lag(),
             announced: lock(&self.board.announced).quantiles(),
             last: last.into(),
         }
@@ -332,5 +335,18 @@ impl Run {
             closing.spawn(connection.close());
         }
         closing.join_all().await;
+    }
+}
+
+/// Publishes as the plan says, until `end`.
+async fn publish(
+    pacer: &mut Pacer,
+    plan: &Plan,
+    board: Arc<Board>,
+    end: CancellationToken,
+) -> anyhow::Result<()> {
+    match Flood::of(plan) {
+        Some(flood) => pacer.flood(flood, board, end).await,
+        None => pacer.run(board, end).await,
     }
 }

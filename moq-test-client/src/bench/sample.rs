@@ -70,6 +70,10 @@ pub struct Summary {
     pub slow_frames: u64,
     /// From the request of a subscription to its first whole frame.
     pub join: Quantiles,
+    /// How much of that was more than one round trip of the path.
+    pub beyond: Quantiles,
+    /// The round trip of the path when the first frame was there, as the transport has it.
+    pub round_trip: Quantiles,
     /// How late this program itself wrote: above a few milliseconds it measures itself.
     pub lag: Quantiles,
     /// From the publishing of the first track to when a listener knew all.
@@ -188,6 +192,7 @@ impl fmt::Display for Summary {
         )?;
         writeln!(f, "latency        {}", last.latency)?;
         writeln!(f, "first frame    {}", self.join)?;
+        writeln!(f, "round trip     {}", self.round_trip)?;
         if self.announced.count > 0 {
             writeln!(f, "announcements  {}", self.announced)?;
         }

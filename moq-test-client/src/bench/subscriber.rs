@@ -160,7 +160,9 @@ impl Subscriber {
             loop {
                 match frames.next(&mut piece) {
                     Ok(Some(frame)) => {
-                        let stamp = self.board.frame(subscription, group, index, &frame);
+                        let stamp = self
+                            .board
+                            .frame(subscription, group, index, &frame, || self.session.rtt());
                         count = stamp.map(|stamp| stamp.frames).or(count);
                         index += 1;
                     }

@@ -32,7 +32,7 @@ pub(crate) async fn open<S: wt::Session, M: Message>(
         .open_bi()
         .await
         .map_err(StreamError::from_transport)?;
-    let (mut writer, reader) = (Writer::new(send, dialect), Reader::new(recv, dialect));
+    let (mut writer, reader) = (Writer::control(send, dialect), Reader::new(recv, dialect));
     writer.flush(&mut output).await?;
     Ok((writer, reader))
 }

@@ -40,7 +40,7 @@ impl<S: wt::Session> Request<S> {
         recv: S::RecvStream,
         dialect: Dialect,
     ) -> Result<Self, StreamError> {
-        Request::read(Writer::new(send, dialect), Reader::new(recv, dialect)).await
+        Request::read(Writer::control(send, dialect), Reader::new(recv, dialect)).await
     }
 
     pub(crate) async fn read(

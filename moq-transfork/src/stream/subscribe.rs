@@ -119,11 +119,6 @@ impl<S: wt::Session> SubscribeWriter<S> {
         self.writer.encode(gap).await
     }
 
-    /// Sets what is sent first when not all can be: streams with a higher number.
-    pub fn set_priority(&mut self, priority: i32) {
-        self.writer.set_priority(priority);
-    }
-
     /// Tells the subscriber that the track has ended.
     ///
     /// # Errors

@@ -28,6 +28,14 @@ impl<S: wt::SendStream> Writer<S> {
         }
     }
 
+    /// Writes requests or replies to `stream`, which are sent before all groups.
+    ///
+    /// They are short; behind the groups of a full link they would wait for as long as it is full.
+    pub fn control(mut stream: S, dialect: Dialect) -> Self {
+        stream.set_priority(i32::MAX);
+        Self::new(stream, dialect)
+    }
+
     /// Tells the dialect that is written.
     pub fn dialect(&self) -> Dialect {
         self.dialect

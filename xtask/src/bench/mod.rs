@@ -7,8 +7,10 @@ use anyhow::{Context as _, ensure};
 use tokio::time::Instant;
 
 use self::results::{Machine, Results};
-use self::shape::Shape;
-use self::target::{Programs, Running, Streams, Target};
+use self::shape::{Shape, batches};
+use self::stage::Programs;
+use self::target::{Running, Streams, Target, turns};
+use self::trial::Attempt;
 use crate::cargo::{self, Binaries};
 use crate::client::Transport;
 use crate::interop::peers::{Folder, SEED};
@@ -19,10 +21,14 @@ mod plot;
 mod report;
 mod results;
 mod shape;
+mod shapes;
+mod stage;
 mod stats;
+mod syscalls;
 mod target;
 mod trial;
 mod usage;
+mod verdict;
 
 /// Up to this load average a machine is taken to be at rest.
 const QUIET: f64 = 0.5;
@@ -33,8 +39,9 @@ const RESULTS: &str = "docs/performance.json";
 /// Measures relays against each other, and against the floor
 #[derive(clap::Args)]
 #[command(after_help = "\
-Every shape is run against every target in turns (A B C A B C ...), the relay alone on processor 0
-and the load on processor 1. Ratios compare within a run; each figure is a median [least..most].
+Every shape is run against every target in turns, forth and back (A B C C B A ...), the relay alone
+on processor 0 and the load on processor 1. Ratios compare within a run; each figure is a median
+[least..most].
 
 Examples:
   cargo xtask bench --quick                        four shapes, in under five minutes
@@ -59,7 +66,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     runs: Option<u32>,
 
-    /// For how long each run measures, in seconds [default: 10, or 3 with --quick]
+    /// For how long each run measures, in seconds [default: 4, or 3 with --quick]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     seconds: Option<u64>,
 
@@ -138,6 +145,7 @@ async fn measure(
     let mut results = Results {
         machine: Machine::here().await,
         note: args.note.clone(),
+        without_syscalls: syscalls::obstacle().await,
         trials: Vec::new(),
     };
     if results.machine.load > QUIET {
@@ -146,21 +154,21 @@ async fn measure(
             results.machine.load
         );
     }
-    let began = Instant::now();
-    for shape in shapes {
-        say!("\n{}: {}", shape.name, shape.about);
-        for run in 0..runs {
-            for target in targets.iter().filter(|target| target.takes(shape)) {
-                let tried = trial::run(target, shape, run, seconds, programs).await;
-                match tried.with_context(|| format!("{} against {}", shape.name, target.name())) {
-                    Ok(trial) => results.trials.push(trial),
-                    // One that cannot do it is no reason to lose what the others did.
-                    Err(error) => say!("  {} {error:#}", term::red("failed:")),
-                }
-            }
-        }
-        show(&results, shape);
+    if let Some(why) = &results.without_syscalls {
+        say!("system calls are not counted: {why}");
     }
+    let began = Instant::now();
+    for batch in batches(shapes) {
+        for shape in &batch {
+            say!("\n{}: {}", shape.name, shape.about);
+        }
+        take_turns(&mut results, &batch, targets, (runs, seconds), programs).await;
+        for shape in &batch {
+            show(&results, shape);
+        }
+    }
+    say!("\nIn short:");
+    print(verdict::table(&results));
     say!(
         "\nload average {:.1} before, {:.0} s in all",
         results.machine.load,
@@ -169,16 +177,51 @@ async fn measure(
     Ok(results)
 }
 
+/// Runs shapes that are compared with each other, so that all of a run lie close together.
+async fn take_turns(
+    results: &mut Results,
+    batch: &[Shape],
+    targets: &[Target],
+    (runs, seconds): (u32, u64),
+    programs: &Programs,
+) {
+    for run in 0..runs {
+        for target in turns(targets, run) {
+            for shape in batch.iter().filter(|shape| target.takes(shape)) {
+                let attempt = Attempt {
+                    target,
+                    shape,
+                    run,
+                    seconds,
+                    counts: results.without_syscalls.is_none(),
+                };
+                let tried = attempt.run(programs).await;
+                match tried.with_context(|| format!("{} against {}", shape.name, target.name())) {
+                    Ok(trial) => results.trials.push(trial),
+                    // One that cannot do it is no reason to lose what the others did.
+                    Err(error) => say!("  {} {error:#}", term::red("failed:")),
+                }
+            }
+        }
+    }
+}
+
 fn show(results: &Results, shape: &Shape) {
-    let mut rows = report::table(results, shape).into_iter();
+    say!("\n{}", shape.name);
+    print(report::table(results, shape));
+    for remark in report::remarks(results, shape) {
+        say!("  {remark}");
+    }
+}
+
+/// Prints rows, the first of which is their header.
+fn print(rows: Vec<Vec<String>>) {
+    let mut rows = rows.into_iter();
     let header = rows.next().unwrap_or_default();
     let header: Vec<&str> = header.iter().map(String::as_str).collect();
     let mut table = Table::new(&header);
     rows.for_each(|row| table.push(row));
     table.print();
-    for remark in report::remarks(results, shape) {
-        say!("  {remark}");
-    }
 }
 
 fn list(shapes: &[Shape]) {
@@ -193,10 +236,10 @@ fn list(shapes: &[Shape]) {
 impl Args {
     fn shapes(&self) -> anyhow::Result<Vec<Shape>> {
         for name in &self.shape {
-            let known = shape::ALL.iter().any(|shape| shape.name == name);
+            let known = shapes::ALL.iter().any(|shape| shape.name == name);
             ensure!(known, "there is no shape {name}: see --list");
         }
-        let mut shapes = shape::ALL.to_vec();
+        let mut shapes = shapes::ALL.to_vec();
         if !self.shape.is_empty() {
             shapes.retain(|shape| self.shape.iter().any(|name| name == shape.name));
         } else if self.quick {
@@ -222,7 +265,7 @@ impl Args {
 
     /// How often, and for how many seconds.
     fn amount(&self) -> (u32, u64) {
-        let (runs, seconds) = if self.quick { (3, 3) } else { (5, 10) };
+        let (runs, seconds) = if self.quick { (3, 3) } else { (5, 4) };
         (self.runs.unwrap_or(runs), self.seconds.unwrap_or(seconds))
     }
 

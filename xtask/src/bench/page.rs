@@ -6,9 +6,9 @@ use std::path::Path;
 use anyhow::{Context as _, ensure};
 
 use super::plot::{self, Group};
-use super::report;
 use super::results::{Figure, Results, Trial};
-use super::shape::{self, Focus};
+use super::shape::{Focus, Shape};
+use super::{report, shapes, verdict};
 
 /// Between these lines everything is made from the results; the rest is written by hand.
 const BEGIN: &str = "<!-- bench: begin -->";
@@ -17,26 +17,44 @@ const END: &str = "<!-- bench: end -->";
 /// The page where there is none yet.
 const EMPTY: &str = "# Performance\n\n<!-- bench: begin -->\n<!-- bench: end -->\n";
 
-/// A picture: its file, its title, its unit, and what it shows.
-const PICTURES: [(&str, &str, &str, Figure); 3] = [
-    (
-        "cpu",
-        "CPU time of the relay for each delivered frame",
-        "microseconds, less is better",
-        Trial::cpu_per_frame,
-    ),
-    (
-        "latency",
-        "Latency at the 99th percentile, from when a frame was due",
-        "milliseconds, less is better",
-        |trial| Some(trial.p99),
-    ),
-    (
-        "memory",
-        "Memory of the relay for each subscriber",
-        "KiB, less is better",
-        |trial| trial.kib_per_subscriber,
-    ),
+/// A picture of one figure, for the shapes that show it.
+struct Picture {
+    file: &'static str,
+    title: &'static str,
+    unit: &'static str,
+    figure: Figure,
+    shows: fn(Focus) -> bool,
+}
+
+const PICTURES: [Picture; 4] = [
+    Picture {
+        file: "cpu",
+        title: "CPU time of the relay for each delivered frame",
+        unit: "microseconds, less is better",
+        figure: Trial::cpu_per_frame,
+        shows: |focus| matches!(focus, Focus::Frames(_) | Focus::Throughput),
+    },
+    Picture {
+        file: "latency",
+        title: "99 % of the frames came within",
+        unit: "milliseconds since they were due, less is better",
+        figure: |trial| Some(trial.p99),
+        shows: |focus| matches!(focus, Focus::Frames(_)),
+    },
+    Picture {
+        file: "memory",
+        title: "Memory of the relay for each subscriber",
+        unit: "KiB, less is better",
+        figure: |trial| trial.kib_per_subscriber,
+        shows: |focus| matches!(focus, Focus::Frames(_) | Focus::Memory),
+    },
+    Picture {
+        file: "throughput",
+        title: "Frames delivered, one processor and two",
+        unit: "frames a second, more is better",
+        figure: Trial::frames_per_second,
+        shows: |focus| focus == Focus::Throughput,
+    },
 ];
 
 /// Writes the pictures, and the tables into the page.
@@ -45,9 +63,10 @@ const PICTURES: [(&str, &str, &str, Figure); 3] = [
 /// Where a file cannot be written, or the page has lost the lines that mark the place.
 pub(super) fn write(results: &Results, folder: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(folder)?;
-    for (file, title, unit, figure) in PICTURES {
-        let path = folder.join(format!("performance-{file}.svg"));
-        fs::write(&path, plot::bars(title, unit, &groups(results, figure)))?;
+    for picture in &PICTURES {
+        let path = folder.join(format!("performance-{}.svg", picture.file));
+        let groups = groups(results, picture);
+        fs::write(&path, plot::bars(picture.title, picture.unit, &groups))?;
     }
     let path = folder.join("performance.md");
     let page = if path.exists() {
@@ -73,28 +92,27 @@ fn generated(results: &Results) -> String {
     let machine = &results.machine;
     let mut text = format!(
         "Measured on {} at commit {}: {}, {} processors, Linux {}, load average {:.1} before the \
-         start. {}\n",
+         start, {} runs of each. {}\n",
         machine.date,
         machine.commit,
         machine.processor,
         machine.cores,
         machine.kernel,
         machine.load,
+        results.runs(),
         results.note
     );
-    for (file, title, _, _) in PICTURES {
+    if let Some(why) = &results.without_syscalls {
+        text += &format!("\nSystem calls were not counted: {why}.\n");
+    }
+    text += "\n## In short\n\n";
+    text += &table(verdict::table(results));
+    for Picture { file, title, .. } in &PICTURES {
         text += &format!("\n![{title}](performance-{file}.svg)\n");
     }
-    for shape in shape::ALL
-        .iter()
-        .filter(|shape| !results.targets(shape.name).is_empty())
-    {
+    for shape in ran(results) {
         text += &format!("\n## {}\n\n{}.\n\n", shape.name, capital(shape.about));
-        let mut rows = report::table(results, shape).into_iter();
-        let header = rows.next().unwrap_or_default();
-        text += &row(&header);
-        text += &row(&vec!["---".to_owned(); header.len()]);
-        rows.for_each(|cells| text += &row(&cells));
+        text += &table(report::table(results, shape));
         for remark in report::remarks(results, shape) {
             text += &format!("\n{}.\n", capital(&remark));
         }
@@ -102,12 +120,18 @@ fn generated(results: &Results) -> String {
     text
 }
 
-fn groups(results: &Results, figure: Figure) -> Vec<Group> {
-    let shown = |shape: &&shape::Shape| matches!(shape.focus, Focus::Frames(_));
-    let groups = shape::ALL.iter().filter(shown).map(|shape| {
+fn ran(results: &Results) -> impl Iterator<Item = &'static Shape> {
+    let ran = |shape: &&Shape| !results.targets(shape.name).is_empty();
+    shapes::ALL.iter().filter(ran)
+}
+
+fn groups(results: &Results, picture: &Picture) -> Vec<Group> {
+    let shown = ran(results).filter(|shape| (picture.shows)(shape.focus));
+    let groups = shown.map(|shape| {
         let targets = results.targets(shape.name).into_iter();
         let bars = targets.filter_map(|target| {
-            Some((target.to_owned(), results.of(shape.name, target, figure)?))
+            let spread = results.of(shape.name, target, picture.figure)?;
+            Some((target.to_owned(), spread))
         });
         Group {
             name: shape.name.to_owned(),
@@ -115,6 +139,16 @@ fn groups(results: &Results, figure: Figure) -> Vec<Group> {
         }
     });
     groups.filter(|group| !group.bars.is_empty()).collect()
+}
+
+/// A table, the first row of which is its header.
+fn table(rows: Vec<Vec<String>>) -> String {
+    let mut rows = rows.into_iter();
+    let header = rows.next().unwrap_or_default();
+    let mut text = row(&header);
+    text += &row(&vec!["---".to_owned(); header.len()]);
+    rows.for_each(|cells| text += &row(&cells));
+    text
 }
 
 fn row(cells: &[String]) -> String {
@@ -151,6 +185,7 @@ mod tests {
         let page = fs::read_to_string(folder.path().join("performance.md")).unwrap();
         assert!(page.contains("## fanout-10k"), "{page}");
         assert!(page.contains("| ours | 2.00 [2.00..2.00] |"), "{page}");
+        assert!(page.contains("| CPU / bare |"), "{page}");
         assert!(folder.path().join("performance-cpu.svg").exists());
     }
 }

@@ -1,14 +1,8 @@
 //! The figures as tables: on the terminal and on the page.
 
-use super::results::{Figure, Results, Trial};
+use super::results::{FLOOR, Figure, Results, SEED, Trial};
 use super::shape::{Focus, Shape};
 use super::stats::Spread;
-
-/// What every ratio is to.
-const FLOOR: &str = "bare";
-
-/// The shape that is the same but for its slow reader.
-const WITHOUT_SLOW: &str = "fanout-10k";
 
 /// Above this share of its core the load measures itself.
 const BUSY: f64 = 0.85;
@@ -19,23 +13,49 @@ type Column = (&'static str, Figure);
 const FRAMES: &[Column] = &[
     ("CPU µs/frame", Trial::cpu_per_frame),
     ("CPU s/GiB", Trial::cpu_per_gib),
+    ("syscalls/frame", |trial| trial.syscalls),
     ("switches/frame", Trial::switches_per_frame),
     ("KiB/subscriber", |trial| trial.kib_per_subscriber),
     ("p50 ms", |trial| Some(trial.p50)),
     ("p99 ms", |trial| Some(trial.p99)),
+    ("p99.9 ms", |trial| Some(trial.p999)),
     ("max ms", |trial| Some(trial.max)),
-    ("first frame ms", |trial| trial.join),
-    ("lost %", |trial| Some(100.0 * trial.loss?)),
+    ("lost %", Trial::lost_percent),
+];
+
+const THROUGHPUT: &[Column] = &[
+    ("CPU µs/frame", Trial::cpu_per_frame),
+    ("CPU s/GiB", Trial::cpu_per_gib),
+    ("frames/s", Trial::frames_per_second),
+    ("frames/CPU second", Trial::frames_per_cpu_second),
+    ("processors used", |trial| Some(trial.cpu / trial.seconds)),
+    ("by the load", |trial| Some(trial.load_core)),
+    ("syscalls/frame", |trial| trial.syscalls),
+    ("lost %", Trial::lost_percent),
 ];
 
 const MEMORY: &[Column] = &[
     ("KiB/subscriber", |trial| trial.kib_per_subscriber),
+    ("resident MiB", |trial| Some(trial.rss)),
     ("CPU ms/s", |trial| Some(1e3 * trial.cpu / trial.seconds)),
 ];
 
 const ANNOUNCEMENTS: &[Column] = &[
+    ("CPU µs/announcement", Trial::cpu_per_announcement),
     ("all known after s", |trial| trial.announced),
-    ("CPU s", |trial| trial.announce_cpu),
+    ("resident MiB", |trial| Some(trial.rss)),
+];
+
+const JOIN: &[Column] = &[
+    ("first frame p50 ms", |trial| Some(trial.join?.p50)),
+    ("first frame p99 ms", |trial| Some(trial.join?.p99)),
+    ("round trip ms", |trial| Some(trial.join?.round_trip)),
+    ("more than that p50 ms", |trial| {
+        Some(trial.join?.beyond_p50)
+    }),
+    ("more than that p99 ms", |trial| {
+        Some(trial.join?.beyond_p99)
+    }),
 ];
 
 /// The table of one shape: a header and a row for each target, ratios first.
@@ -43,19 +63,18 @@ pub(super) fn table(results: &Results, shape: &Shape) -> Vec<Vec<String>> {
     let columns = columns(shape);
     let (main, figure) = columns[0];
     let targets = results.targets(shape.name);
-    let base = base(&targets);
+    let bases = bases(&targets);
     let mut header = vec!["target".to_owned()];
-    header.extend(base.map(|base| format!("{} / {base}", main.split(' ').next().unwrap_or(main))));
+    let main = main.split(' ').next().unwrap_or(main);
+    header.extend(bases.iter().map(|base| format!("{main} / {base}")));
     header.extend(columns.iter().map(|(name, _)| (*name).to_owned()));
     let mut rows = vec![header];
     for target in targets {
         let mut row = vec![target.to_owned()];
-        row.extend(base.map(|base| cell(results.ratio(shape.name, target, base, figure))));
-        row.extend(
-            columns
-                .iter()
-                .map(|(_, figure)| cell(results.of(shape.name, target, *figure))),
-        );
+        let ratio = |base: &&str| cell(results.ratio(shape.name, target, base, figure));
+        row.extend(bases.iter().map(ratio));
+        let figures = columns.iter().map(|(_, figure)| figure);
+        row.extend(figures.map(|figure| cell(results.of(shape.name, target, *figure))));
         rows.push(row);
     }
     rows
@@ -64,24 +83,11 @@ pub(super) fn table(results: &Results, shape: &Shape) -> Vec<Vec<String>> {
 /// What is to be known before the table of a shape is believed.
 pub(super) fn remarks(results: &Results, shape: &Shape) -> Vec<String> {
     let mut remarks = Vec::new();
-    if let Focus::Frames(Some(goal)) = shape.focus
-        && let Some(ratio) = results.ratio(shape.name, "ours", FLOOR, Trial::cpu_per_frame)
-    {
-        let verdict = if ratio.median <= goal {
-            "reached"
-        } else {
-            "missed"
-        };
-        remarks.push(format!(
-            "goal: ours at most {goal:.2} times bare quinn: {verdict} ({ratio})"
-        ));
-    }
     for target in results.targets(shape.name) {
-        if shape.slow > 0 {
-            remarks.extend(harm(results, shape, target));
-        }
+        remarks.extend(harm(results, shape, target));
         let load = results.of(shape.name, target, |trial| Some(trial.load_core));
-        if let Some(load) = load.filter(|load| load.high > BUSY) {
+        let load = load.filter(|load| load.high > BUSY && shape.focus != Focus::Throughput);
+        if let Some(load) = load {
             let share = 100.0 * load.high;
             remarks.push(format!("the load used {share:.0} % of its core against {target}: latencies are partly its own"));
         }
@@ -96,52 +102,65 @@ pub(super) fn remarks(results: &Results, shape: &Shape) -> Vec<String> {
     remarks
 }
 
-/// What slow readers do to the others: their latency beside that without them.
+/// What slow readers do to the others: their latency beside that without them, run by run.
 fn harm(results: &Results, shape: &Shape, target: &str) -> Option<String> {
-    let p99 = |shape: &str| results.of(shape, target, |trial| Some(trial.p99));
-    let (with, without) = (p99(shape.name)?, p99(WITHOUT_SLOW)?);
-    let times = with.median / without.median;
+    let without = shape.beside.filter(|_| shape.slow > 0)?;
+    let times = |figure| results.ratio_of_shapes(target, [shape.name, without], figure);
+    let (p50, p99) = (
+        times(|trial| Some(trial.p50))?,
+        times(|trial| Some(trial.p99))?,
+    );
     Some(format!(
-        "{target}: with the slow reader the others' p99 is {times:.2} times that of {WITHOUT_SLOW}"
+        "{target}: with the slow reader the others' p99 is {p99} times that of {without}, and p50 {p50}"
     ))
 }
 
-/// What the others are compared with: the floor, or where there is none the first.
-pub(super) fn base<'a>(targets: &[&'a str]) -> Option<&'a str> {
-    let floor = targets.iter().find(|target| **target == FLOOR);
-    floor
-        .or_else(|| targets.iter().find(|target| **target == "seed"))
-        .copied()
+/// What the others are compared with: the floor, and the published relay.
+fn bases<'a>(targets: &[&'a str]) -> Vec<&'a str> {
+    let wanted = targets.iter().copied();
+    wanted
+        .filter(|target| [FLOOR, SEED].contains(target))
+        .collect()
 }
 
 fn columns(shape: &Shape) -> &'static [Column] {
     match shape.focus {
         Focus::Frames(_) => FRAMES,
+        Focus::Throughput => THROUGHPUT,
         Focus::Memory => MEMORY,
         Focus::Announcements => ANNOUNCEMENTS,
+        Focus::Join => JOIN,
     }
 }
 
-fn cell(spread: Option<Spread>) -> String {
+pub(super) fn cell(spread: Option<Spread>) -> String {
     spread.map_or_else(|| "-".to_owned(), |spread| spread.to_string())
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::results::tests::{results, trial};
-    use super::super::shape::ALL;
+    use super::super::shapes::ALL;
     use super::*;
 
     #[test]
-    fn the_ratio_comes_first_and_the_goal_is_judged() {
-        let results = results(vec![trial("bare", 0, 0.01), trial("ours", 0, 0.02)]);
+    fn the_ratios_come_first() {
+        let of = |target, cpu| trial(target, 0, cpu);
+        let results = results(vec![of("bare", 0.01), of("ours", 0.02), of("seed", 0.04)]);
         let table = table(&results, &ALL[0]);
-        assert_eq!(table[0][..3], ["target", "CPU / bare", "CPU µs/frame"]);
         assert_eq!(
-            table[2][..3],
-            ["ours", "2.00 [2.00..2.00]", "20.0 [20.0..20.0]"]
+            table[0][..4],
+            ["target", "CPU / bare", "CPU / seed", "CPU µs/frame"]
         );
-        assert!(remarks(&results, &ALL[0])[0].contains("missed"));
+        assert_eq!(
+            table[2][..4],
+            [
+                "ours",
+                "2.00 [2.00..2.00]",
+                "0.50 [0.50..0.50]",
+                "20.0 [20.0..20.0]"
+            ]
+        );
     }
 
     #[test]
@@ -159,13 +178,9 @@ mod tests {
         let results = results(vec![trial("ours", 0, 0.01), slow]);
         let shape = ALL.iter().find(|shape| shape.slow > 0).unwrap();
         let remarks = remarks(&results, shape);
-        assert!(remarks[0].contains("1.50 times"), "{remarks:?}");
-    }
-
-    #[test]
-    fn without_a_floor_the_published_relay_is_what_others_are_compared_with() {
-        assert_eq!(base(&["ours", "seed"]), Some("seed"));
-        assert_eq!(base(&["bare", "ours"]), Some("bare"));
-        assert_eq!(base(&["ours"]), None);
+        assert!(
+            remarks[0].contains("1.50 [1.50..1.50] times"),
+            "{remarks:?}"
+        );
     }
 }

@@ -10,12 +10,18 @@ use time::OffsetDateTime;
 use super::stats::{Spread, spread};
 use crate::cargo;
 
+/// The targets that the others are compared with.
+pub(super) const FLOOR: &str = "bare";
+pub(super) const SEED: &str = "seed";
+
 /// Everything that was measured in one go.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Results {
     pub(super) machine: Machine,
     /// What this was measured for, or under what circumstances.
     pub(super) note: String,
+    /// Why no system calls were counted, if none were.
+    pub(super) without_syscalls: Option<String>,
     pub(super) trials: Vec<Trial>,
 }
 
@@ -49,15 +55,20 @@ pub(super) struct Trial {
     pub(super) load_core: f64,
     /// Context switches of the relay in that time.
     pub(super) switches: f64,
-    /// KiB that the relay grew by for every subscriber.
+    /// System calls of the relay for each delivered frame, counted before that time, since
+    /// counting costs time itself.
+    pub(super) syscalls: Option<f64>,
+    /// KiB of heap and stacks that the relay grew by for every subscriber.
     pub(super) kib_per_subscriber: Option<f64>,
+    /// MiB of the relay that were resident at the end.
+    pub(super) rss: f64,
     /// Latencies in milliseconds.
     pub(super) p50: f64,
     pub(super) p99: f64,
     pub(super) p999: f64,
     pub(super) max: f64,
-    /// Milliseconds from a subscription to its first whole frame, at the 99th percentile.
-    pub(super) join: Option<f64>,
+    /// From a subscription to its first whole frame.
+    pub(super) join: Option<Join>,
     /// The share of groups that did not come whole; bare quinn has none.
     pub(super) loss: Option<f64>,
     /// Sessions and subscriptions that failed.
@@ -66,6 +77,20 @@ pub(super) struct Trial {
     pub(super) announced: Option<f64>,
     /// Processor seconds of the relay in that time.
     pub(super) announce_cpu: Option<f64>,
+    /// How many announcements were heard in it, by all.
+    pub(super) heard: u32,
+}
+
+/// How long subscribers wait for their first whole frame, in milliseconds.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct Join {
+    pub(super) p50: f64,
+    pub(super) p99: f64,
+    /// How much more than one round trip.
+    pub(super) beyond_p50: f64,
+    pub(super) beyond_p99: f64,
+    /// The round trip of the path, as QUIC measures it.
+    pub(super) round_trip: f64,
 }
 
 /// A figure that is taken from each trial.
@@ -80,6 +105,26 @@ impl Trial {
     /// Processor seconds for each delivered GiB.
     pub(super) fn cpu_per_gib(&self) -> Option<f64> {
         (self.bytes > 0).then(|| self.cpu * f64::from(1 << 30) / self.bytes as f64)
+    }
+
+    /// Delivered frames a second.
+    pub(super) fn frames_per_second(&self) -> Option<f64> {
+        (self.frames > 0).then(|| self.frames as f64 / self.seconds)
+    }
+
+    /// Frames that a second of processor time is enough for.
+    pub(super) fn frames_per_cpu_second(&self) -> Option<f64> {
+        (self.frames > 0).then(|| self.frames as f64 / self.cpu)
+    }
+
+    /// Processor microseconds for each time that an announcement was heard.
+    pub(super) fn cpu_per_announcement(&self) -> Option<f64> {
+        Some(self.announce_cpu? * 1e6 / f64::from(self.heard))
+    }
+
+    /// Groups that did not come whole, in percent.
+    pub(super) fn lost_percent(&self) -> Option<f64> {
+        Some(100.0 * self.loss?)
     }
 
     /// Context switches for each delivered frame.
@@ -102,12 +147,28 @@ impl Results {
         to: &str,
         figure: Figure,
     ) -> Option<Spread> {
-        let ratios = self.trials(shape, target).filter_map(|trial| {
-            let mut others = self.trials(shape, to);
-            let other = others.find(|other| other.run == trial.run)?;
-            Some(figure(trial)? / figure(other)?)
-        });
-        spread(ratios)
+        let ratio =
+            |trial: &Trial| Some(figure(trial)? / figure(self.trial(shape, to, trial.run)?)?);
+        spread(self.trials(shape, target).filter_map(ratio))
+    }
+
+    /// Sums up how many times larger a figure is in the first shape than in the same run of the
+    /// second.
+    pub(super) fn ratio_of_shapes(
+        &self,
+        target: &str,
+        [shape, to]: [&str; 2],
+        figure: Figure,
+    ) -> Option<Spread> {
+        let ratio =
+            |trial: &Trial| Some(figure(trial)? / figure(self.trial(to, target, trial.run)?)?);
+        spread(self.trials(shape, target).filter_map(ratio))
+    }
+
+    /// How often each was run.
+    pub(super) fn runs(&self) -> u32 {
+        let last = self.trials.iter().map(|trial| trial.run + 1);
+        last.max().unwrap_or(0)
     }
 
     /// The targets that a shape was run against, in the order they took their turns.
@@ -119,6 +180,10 @@ impl Results {
             }
         }
         targets
+    }
+
+    fn trial(&self, shape: &str, target: &str, run: u32) -> Option<&Trial> {
+        self.trials(shape, target).find(|trial| trial.run == run)
     }
 
     fn trials(&self, shape: &str, target: &str) -> impl Iterator<Item = &Trial> {
@@ -188,16 +253,19 @@ pub(super) mod tests {
             cpu,
             load_core: 0.2,
             switches: 500.0,
+            syscalls: Some(0.5),
             kib_per_subscriber: Some(60.0),
+            rss: 20.0,
             p50: 1.0,
             p99: 2.0,
             p999: 3.0,
             max: 4.0,
-            join: Some(5.0),
+            join: None,
             loss: Some(0.0),
             failed: 0,
             announced: None,
             announce_cpu: None,
+            heard: 0,
         }
     }
 
@@ -213,6 +281,7 @@ pub(super) mod tests {
         Results {
             machine,
             note: String::new(),
+            without_syscalls: None,
             trials,
         }
     }

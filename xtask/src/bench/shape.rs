@@ -13,13 +13,54 @@ pub(super) struct Shape {
     pub(super) listeners: u32,
     /// How many subscribers read slowly.
     pub(super) slow: u32,
-    pub(super) fps: u32,
+    pub(super) rate: Rate,
     pub(super) size: u32,
     pub(super) grouping: u32,
     pub(super) key_frame: u32,
+    /// Milliseconds over which the subscribers come.
+    pub(super) ramp: u32,
+    /// Milliseconds before it is measured.
+    pub(super) warmup: u32,
+    /// It is measured for no longer than so many seconds: more would tell nothing new.
+    pub(super) at_most: u64,
+    /// Milliseconds that the path adds each way.
+    pub(super) delay: u32,
+    pub(super) cores: Cores,
     pub(super) focus: Focus,
+    pub(super) floor: Floor,
+    /// The shape whose turns it shares, since the two are compared.
+    pub(super) beside: Option<&'static str>,
     /// Whether it belongs to the quick form.
     pub(super) quick: bool,
+}
+
+/// When the next frame is published.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Rate {
+    /// So many a second, whatever becomes of them.
+    Frames(u32),
+    /// As soon as no more than so many of a track are under way.
+    InFlight(u32),
+}
+
+/// Where relay and load run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Cores {
+    /// The relay has one processor for itself, and the load another.
+    Apart,
+    /// Both have both.
+    Shared,
+}
+
+/// Which forms of it bare quinn has.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Floor {
+    /// None: it has but one track to all, at one speed, on one processor.
+    None,
+    /// A stream a frame.
+    Frames,
+    /// That, and a stream a group.
+    Groups,
 }
 
 /// What a shape is there to show.
@@ -27,126 +68,24 @@ pub(super) struct Shape {
 pub(super) enum Focus {
     /// What a frame costs; at most this many times what it costs bare quinn, if there is a goal.
     Frames(Option<f64>),
+    /// How many there can be.
+    Throughput,
     /// What somebody who receives nothing costs.
     Memory,
     /// How soon everybody knows everything.
     Announcements,
+    /// How soon somebody who comes late has a frame.
+    Join,
 }
-
-const FANOUT: Shape = Shape {
-    name: "fanout-10k",
-    about: "100 subscribers, 10 KiB frames, 30/s, 30 a group",
-    publishers: 1,
-    broadcasts: 1,
-    subscribers: 100,
-    subscriptions: 1,
-    listeners: 0,
-    slow: 0,
-    fps: 30,
-    size: 10 << 10,
-    grouping: 30,
-    key_frame: 1,
-    focus: Focus::Frames(Some(1.15)),
-    quick: true,
-};
-
-/// All of them, in the order they are shown.
-pub(super) const ALL: [Shape; 10] = [
-    FANOUT,
-    Shape {
-        name: "fanout-1k",
-        about: "100 subscribers, 1 KiB frames, 50/s, 50 a group",
-        fps: 50,
-        size: 1 << 10,
-        grouping: 50,
-        ..FANOUT
-    },
-    Shape {
-        name: "group-per-frame",
-        about: "100 subscribers, 1 KiB frames, 50/s, one a group",
-        fps: 50,
-        size: 1 << 10,
-        grouping: 1,
-        focus: Focus::Frames(Some(1.2)),
-        ..FANOUT
-    },
-    Shape {
-        name: "fanout-300",
-        about: "300 subscribers, 1 KiB frames, 30/s, 30 a group",
-        subscribers: 300,
-        size: 1 << 10,
-        ..FANOUT
-    },
-    Shape {
-        name: "audio",
-        about: "100 subscribers, 160-byte frames every 20 ms, 50 a group",
-        fps: 50,
-        size: 160,
-        grouping: 50,
-        focus: Focus::Frames(None),
-        quick: false,
-        ..FANOUT
-    },
-    Shape {
-        name: "video",
-        about: "20 subscribers, 8 Mbit/s at 60 frames/s, groups of 2 s with key frames ten times as large",
-        subscribers: 20,
-        fps: 60,
-        size: 15_504,
-        grouping: 120,
-        key_frame: 10,
-        focus: Focus::Frames(None),
-        quick: false,
-        ..FANOUT
-    },
-    Shape {
-        name: "rooms",
-        about: "1,000 rooms, 200 subscribers in ten each, 200 bytes every second, one a group",
-        publishers: 50,
-        broadcasts: 20,
-        subscribers: 200,
-        subscriptions: 10,
-        fps: 1,
-        size: 200,
-        grouping: 1,
-        focus: Focus::Frames(None),
-        quick: false,
-        ..FANOUT
-    },
-    Shape {
-        name: "slow",
-        about: "as fanout-10k, and one of the 100 reads 50 KiB/s",
-        slow: 1,
-        focus: Focus::Frames(None),
-        quick: false,
-        ..FANOUT
-    },
-    Shape {
-        name: "announce",
-        about: "32,000 tracks announced to 20 listeners",
-        broadcasts: 32_000,
-        subscribers: 0,
-        listeners: 20,
-        fps: 0,
-        focus: Focus::Announcements,
-        quick: false,
-        ..FANOUT
-    },
-    Shape {
-        name: "idle",
-        about: "1,000 subscribers of a track without frames",
-        subscribers: 1_000,
-        fps: 0,
-        focus: Focus::Memory,
-        quick: false,
-        ..FANOUT
-    },
-];
 
 impl Shape {
     /// The arguments of `moq-test-client bench`.
     pub(super) fn load(&self) -> Vec<String> {
         let number = |name: &str, value: u32| format!("--{name}={value}");
+        let rate = match self.rate {
+            Rate::Frames(fps) => number("fps", fps),
+            Rate::InFlight(frames) => number("in-flight", frames),
+        };
         vec![
             number("publishers", self.publishers),
             number("broadcasts", self.broadcasts),
@@ -155,26 +94,64 @@ impl Shape {
             number("listeners", self.listeners),
             number("slow", self.slow),
             "--slow-rate=50K".to_owned(),
-            number("fps", self.fps),
+            rate,
             number("frame-size", self.size),
             number("frames-per-group", self.grouping),
             number("key-frame", self.key_frame),
+            format!("--ramp={}ms", self.ramp),
+            format!("--warmup={}ms", self.warmup),
         ]
     }
 
-    /// The mean size of a frame.
-    pub(super) fn mean_size(&self) -> u32 {
-        self.size * (self.grouping + self.key_frame - 1) / self.grouping
+    /// The arguments of bare quinn's sending side.
+    pub(super) fn bare_load(&self, frames_per_stream: u32) -> Vec<String> {
+        let rate = match self.rate {
+            Rate::Frames(fps) => format!("--fps={fps}"),
+            Rate::InFlight(frames) => format!("--in-flight={frames}"),
+        };
+        vec![
+            rate,
+            format!("--frame-size={}", self.size),
+            format!("--frames-per-stream={frames_per_stream}"),
+            format!("--frames-per-group={}", self.grouping),
+            format!("--key-frame={}", self.key_frame),
+        ]
     }
 
-    /// Whether bare quinn has a form of it: one track to all, at one speed.
-    pub(super) fn has_floor(&self) -> bool {
-        self.publishers * self.broadcasts == 1 && self.slow == 0
+    /// Whether there are frames at all.
+    pub(super) fn has_frames(&self) -> bool {
+        self.rate != Rate::Frames(0) && self.subscribers > 0
     }
+
+    /// How many times an announcement is heard, by the listeners and by the load itself, which
+    /// waits for all of them.
+    pub(super) fn heard(&self) -> u32 {
+        self.publishers * self.broadcasts * (self.listeners + 1)
+    }
+
+    /// The mean size of a frame.
+    #[cfg(test)]
+    fn mean_size(&self) -> u32 {
+        self.size * (self.grouping + self.key_frame - 1) / self.grouping
+    }
+}
+
+/// Puts together the shapes that take turns with each other, in the order of the first of each.
+pub(super) fn batches(shapes: &[Shape]) -> Vec<Vec<Shape>> {
+    let mut batches: Vec<Vec<Shape>> = Vec::new();
+    for shape in shapes {
+        let beside = |batch: &&mut Vec<Shape>| Some(batch[0].name) == shape.beside;
+        match batches.iter_mut().find(beside) {
+            Some(batch) => batch.push(*shape),
+            None => batches.push(vec![*shape]),
+        }
+    }
+    batches
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::shapes::ALL;
     use super::*;
 
     #[test]
@@ -182,7 +159,18 @@ mod tests {
         let names: std::collections::BTreeSet<_> = ALL.iter().map(|shape| shape.name).collect();
         assert_eq!(names.len(), ALL.len());
         let video = ALL.iter().find(|shape| shape.name == "video").unwrap();
-        let bits = video.mean_size() * video.fps * 8;
+        assert_eq!(video.rate, Rate::Frames(60));
+        let bits = video.mean_size() * 60 * 8;
         assert!(bits.abs_diff(8_000_000) < 10_000, "{bits}");
+    }
+
+    #[test]
+    fn what_is_compared_takes_turns_and_stands_alone_without_the_other() {
+        let batch = batches(&ALL);
+        let slow = |batch: &&Vec<Shape>| batch.iter().any(|shape| shape.slow > 0);
+        let slow = batch.iter().find(slow).unwrap();
+        assert_eq!(slow.len(), 2);
+        let alone = slow[1];
+        assert_eq!(batches(&[alone]).len(), 1);
     }
 }

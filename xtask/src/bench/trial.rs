@@ -7,14 +7,19 @@ use anyhow::{Context as _, ensure};
 use serde::Deserialize;
 use tokio::time::timeout;
 
-use super::results::Trial;
+use super::results::{Join, Trial};
 use super::shape::{Focus, Shape};
-use super::target::{Programs, Target};
+use super::stage::{self, Programs, Stage};
+use super::syscalls;
+use super::target::Target;
 use super::usage::Usage;
-use crate::process::{Line, Teller};
+use crate::process::{Line, Process, Teller};
 
 /// How long a trial may take beyond what is measured.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Milliseconds of warm-up that system calls can be counted in.
+const WARM: u32 = 1000;
 
 /// What the load tells, as far as it is of interest.
 #[derive(Clone, Debug, Deserialize)]
@@ -39,6 +44,8 @@ struct Summary {
     loss: f64,
     latency: Quantiles,
     join: Quantiles,
+    beyond: Quantiles,
+    round_trip: Quantiles,
     announced: Quantiles,
 }
 
@@ -64,62 +71,102 @@ struct Mark {
 struct Notes {
     marks: Vec<Mark>,
     summary: Option<Summary>,
+    counting: Option<Process>,
+    /// System calls of the relay a second.
+    syscalls: Option<f64>,
 }
 
-/// Runs it, and measures for `seconds`.
-///
-/// # Errors
-/// Where a program fails; loss is a result and no failure.
-pub(super) async fn run(
-    target: &Target,
-    shape: &Shape,
-    run: u32,
-    seconds: u64,
-    programs: &Programs,
-) -> anyhow::Result<Trial> {
-    let mut stage = target.start(programs, shape, seconds).await?;
-    let notes = Arc::new(Mutex::new(Notes::default()));
-    let load_pid = Arc::new(OnceLock::new());
-    let teller = teller(stage.pid, Arc::clone(&load_pid), Arc::clone(&notes));
-    let mut load = stage.load(teller)?;
-    // It is read from only after this, on this same thread.
-    let _ = load_pid.set(load.id().context("the load ended at once")?);
-    let limit = PATIENCE + Duration::from_secs(seconds);
-    let status = timeout(limit, load.wait())
-        .await
-        .context("the load does not end")??;
-    let said = || format!("{}\n{}", load.log().tail(20).join("\n"), stage.tail());
-    ensure!(status.success(), "the load failed: {status}\n{}", said());
-    ensure!(
-        stage.is_running(),
-        "the relay ended under the load\n{}",
-        stage.tail()
-    );
-    let notes = lock(&notes);
-    notes.trial(target, shape, run)
+/// What is looked at when the load says something.
+struct Watch {
+    relay: u32,
+    load: Arc<OnceLock<u32>>,
+    /// Whether system calls are to be counted in the warm-up.
+    counts: bool,
+    notes: Arc<Mutex<Notes>>,
 }
 
-/// Notes what both processes have used whenever a phase begins.
-fn teller(relay: u32, load: Arc<OnceLock<u32>>, notes: Arc<Mutex<Notes>>) -> Teller {
-    let usages = move || {
-        let load = *load.get().context("there is no load")?;
-        anyhow::Ok((Usage::of(relay)?, Usage::of(load)?))
-    };
-    Box::new(move |line: &Line| match serde_json::from_str(&line.text) {
-        Ok(Event::Sample(sample)) => {
-            // A phase that is not noted is missed at the end.
-            if let Ok((relay, load)) = usages() {
-                let mark = Mark {
-                    sample,
-                    relay,
-                    load,
-                };
-                lock(&notes).marks.push(mark);
-            }
+/// What is tried.
+pub(super) struct Attempt<'a> {
+    pub(super) target: &'a Target,
+    pub(super) shape: &'a Shape,
+    pub(super) run: u32,
+    /// For how long it is measured.
+    pub(super) seconds: u64,
+    /// Whether system calls can be counted here.
+    pub(super) counts: bool,
+}
+
+impl Attempt<'_> {
+    /// Runs it.
+    ///
+    /// # Errors
+    /// Where a program fails; loss is a result and no failure.
+    pub(super) async fn run(&self, programs: &Programs) -> anyhow::Result<Trial> {
+        let seconds = self.seconds.min(self.shape.at_most);
+        let mut stage = Stage::set(self.target, programs, self.shape, seconds).await?;
+        let notes = Arc::new(Mutex::new(Notes::default()));
+        let load_pid = Arc::new(OnceLock::new());
+        let watch = Watch {
+            relay: stage.pid,
+            load: Arc::clone(&load_pid),
+            counts: self.counts && self.shape.has_frames() && self.shape.warmup >= WARM,
+            notes: Arc::clone(&notes),
+        };
+        let mut load = stage.load(watch.teller())?;
+        // It is read from only after this, on this same thread.
+        let _ = load_pid.set(load.id().context("the load ended at once")?);
+        let limit = PATIENCE + Duration::from_secs(seconds);
+        let status = timeout(limit, load.wait())
+            .await
+            .context("the load does not end")??;
+        let said = || format!("{}\n{}", load.log().tail(20).join("\n"), stage.tail());
+        ensure!(status.success(), "the load failed: {status}\n{}", said());
+        ensure!(
+            stage.is_running(),
+            "the relay ended under the load\n{}",
+            stage.tail()
+        );
+        let counting = lock(&notes).counting.take();
+        if let Some(counting) = counting {
+            let rate = syscalls::rate(counting).await;
+            lock(&notes).syscalls = rate;
         }
-        Ok(Event::Result(summary)) => lock(&notes).summary = Some(summary),
-        Err(_of_no_interest) => {}
-    })
+        let notes = lock(&notes);
+        notes.trial(self)
+    }
+}
+
+impl Watch {
+    /// Notes what both processes have used whenever a phase begins.
+    fn teller(self) -> Teller {
+        Box::new(move |line: &Line| match serde_json::from_str(&line.text) {
+            Ok(Event::Sample(sample)) => self.note(sample),
+            Ok(Event::Result(summary)) => lock(&self.notes).summary = Some(summary),
+            Err(_of_no_interest) => {}
+        })
+    }
+
+    fn note(&self, sample: Sample) {
+        if self.counts && sample.phase == "warmup" {
+            // Without it the figure is missing, and nothing else.
+            let counting = stage::beside_the_load(syscalls::count(self.relay));
+            lock(&self.notes).counting = counting.ok();
+        }
+        // A phase that is not noted is missed at the end.
+        if let Ok((relay, load)) = self.usages() {
+            let mark = Mark {
+                sample,
+                relay,
+                load,
+            };
+            lock(&self.notes).marks.push(mark);
+        }
+    }
+
+    fn usages(&self) -> anyhow::Result<(Usage, Usage)> {
+        let load = *self.load.get().context("there is no load")?;
+        Ok((Usage::of(self.relay)?, Usage::of(load)?))
+    }
 }
 
 impl Notes {
@@ -128,7 +175,8 @@ impl Notes {
         mark.with_context(|| format!("the load did not get to phase {phase}"))
     }
 
-    fn trial(&self, target: &Target, shape: &Shape, run: u32) -> anyhow::Result<Trial> {
+    fn trial(&self, attempt: &Attempt<'_>) -> anyhow::Result<Trial> {
+        let shape = attempt.shape;
         let (start, steady, end) = (
             self.mark("start")?,
             self.mark("steady")?,
@@ -139,39 +187,63 @@ impl Notes {
         let summary = self.summary.as_ref();
         // Bare quinn has no summary: what it loses, quinn sends again.
         let latency = summary.map_or(end.sample.latency, |summary| summary.latency);
-        let millis = |micros: f64| micros / 1e3;
         let announcing = match shape.focus {
             Focus::Announcements => Some((self.mark("announcing")?, self.mark("ramp")?)),
-            Focus::Frames(_) | Focus::Memory => None,
+            Focus::Frames(_) | Focus::Throughput | Focus::Memory | Focus::Join => None,
         };
-        let grown = end.relay.since(&start.relay).rss;
+        let grown = end.relay.since(&start.relay).heap;
         Ok(Trial {
             shape: shape.name.to_owned(),
-            target: target.name().to_owned(),
-            run,
+            target: attempt.target.name().to_owned(),
+            run: attempt.run,
             frames: end.sample.frames - steady.sample.frames,
             bytes: end.sample.bytes - steady.sample.bytes,
             seconds,
             cpu: spent.cpu,
             load_core: end.load.since(&steady.load).cpu / seconds,
             switches: spent.switches,
+            syscalls: self.syscalls_per_frame(&steady.sample),
             kib_per_subscriber: (shape.subscribers > 0)
                 .then(|| grown / f64::from(shape.subscribers)),
+            rss: end.relay.rss as f64 / 1024.0,
             p50: millis(latency.p50),
             p99: millis(latency.p99),
             p999: millis(latency.p999),
             max: millis(latency.max),
-            join: summary
-                .filter(|summary| summary.join.count > 0)
-                .map(|summary| millis(summary.join.p99)),
+            join: summary.and_then(Summary::join),
             loss: summary.map(|summary| summary.loss),
             failed: summary.map_or(0, |summary| summary.failed),
             announced: announcing
                 .and(summary)
                 .map(|summary| summary.announced.max / 1e6),
             announce_cpu: announcing.map(|(from, to)| to.relay.since(&from.relay).cpu),
+            heard: shape.heard(),
         })
     }
+
+    /// System calls for each frame: both by the second, of the warm-up.
+    fn syscalls_per_frame(&self, steady: &Sample) -> Option<f64> {
+        let warmup = &self.mark("warmup").ok()?.sample;
+        let frames = steady.frames.checked_sub(warmup.frames)? as f64;
+        let rate = frames / (steady.seconds - warmup.seconds);
+        Some(self.syscalls? / rate).filter(|calls| calls.is_finite())
+    }
+}
+
+impl Summary {
+    fn join(&self) -> Option<Join> {
+        (self.join.count > 0).then(|| Join {
+            p50: millis(self.join.p50),
+            p99: millis(self.join.p99),
+            beyond_p50: millis(self.beyond.p50),
+            beyond_p99: millis(self.beyond.p99),
+            round_trip: millis(self.round_trip.p50),
+        })
+    }
+}
+
+fn millis(micros: f64) -> f64 {
+    micros / 1e3
 }
 
 fn lock(notes: &Mutex<Notes>) -> MutexGuard<'_, Notes> {

@@ -12,8 +12,10 @@ pub(super) struct Usage {
     pub(super) cpu: f64,
     /// Context switches, wanted or not.
     pub(super) switches: u64,
-    /// Memory in KiB.
+    /// Resident memory in KiB.
     pub(super) rss: u64,
+    /// What of it is heap and stacks, and no part of a file.
+    pub(super) heap: u64,
 }
 
 impl Usage {
@@ -33,6 +35,7 @@ impl Usage {
         }
         let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
         usage.rss = field(&status, "VmRSS:");
+        usage.heap = field(&status, "RssAnon:");
         Ok(usage)
     }
 
@@ -41,7 +44,7 @@ impl Usage {
         Spent {
             cpu: self.cpu - earlier.cpu,
             switches: self.switches.saturating_sub(earlier.switches) as f64,
-            rss: self.rss as f64 - earlier.rss as f64,
+            heap: self.heap as f64 - earlier.heap as f64,
         }
     }
 }
@@ -51,7 +54,7 @@ impl Usage {
 pub(super) struct Spent {
     pub(super) cpu: f64,
     pub(super) switches: f64,
-    pub(super) rss: f64,
+    pub(super) heap: f64,
 }
 
 /// Seconds on a processor: the first number, in nanoseconds.

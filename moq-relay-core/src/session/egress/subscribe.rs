@@ -32,8 +32,6 @@ pub(super) async fn serve<S: wt::Session>(
         writer.abort(Code::DUPLICATE);
         return;
     }
-    // As the driver does, for a request that came before the dialect was known.
-    writer.set_priority(i32::MAX);
     state.context.stats.subscriptions_total.add(1);
     let _serving = state.context.stats.gauge(|stats| &stats.subscriptions);
     let asked = Subscription {
@@ -56,8 +54,10 @@ pub(super) async fn serve<S: wt::Session>(
             info!(latest = latest.latest, "subscribed");
             match writer.info(&info_message(latest.clone())).await {
                 Ok(()) => {
+                    // Boxed, so that what came before it takes no room beside it.
                     Feed::new(state, source, subscribe, track, latest.info, writer)
                         .run(left, subscription)
+                        .boxed()
                         .await
                 }
                 Err(error) => (Err(error.into()), Some(writer)),

@@ -24,8 +24,7 @@ const SAMPLES: usize = 64;
 /// A load, and who bears it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Numbers written LOW..HIGH are rolled for every publishing connection, the same ones for the same
---seed. Latency counts from when a frame was due, so that a stall shows in every frame that waited
+Numbers written LOW..HIGH are rolled for every connection, the same ones for the same --seed. Latency counts from when a frame was due, so that a stall shows in every frame that waited
 for it. A group counts as lost if it never came though a later one did, or was published here.
 
 With --format json: a line with \"event\":\"sample\" at every phase and interval, its counters
@@ -36,6 +35,8 @@ Examples:
     moq-test-client -r http://localhost:4443 bench --subscribers 100 --fps 50 --frame-size 1K
   1,000 rooms of ten, each with a track of its own:
     moq-test-client bench --publishers 100 --broadcasts 10 --subscribers 1000 --subscriptions 10
+  As much as the relay can bear, up to eight frames under way:
+    moq-test-client bench --subscribers 100 --in-flight 8 --frame-size 10K
   The roles on two machines:
     moq-test-client -r URL bench --role publish   --prefix demo --duration 60s
     moq-test-client -r URL bench --role subscribe --prefix demo --subscribers 500
@@ -56,16 +57,18 @@ pub struct Args {
     publishers: usize,
 
     /// Tracks that each of them publishes.
-    #[arg(long, value_name = "COUNT", default_value_t = 1)]
-    broadcasts: usize,
+    #[arg(long, value_name = "COUNT", default_value = "1",
+          value_parser = |text: &str| range::parse_with(text, range::number::<u32>))]
+    broadcasts: Range<u32>,
 
     /// Connections that subscribe.
     #[arg(long, value_name = "COUNT", default_value_t = 10)]
     subscribers: usize,
 
     /// Tracks that each of them subscribes to.
-    #[arg(long, value_name = "COUNT", default_value_t = 1)]
-    subscriptions: usize,
+    #[arg(long, value_name = "COUNT", default_value = "1",
+          value_parser = |text: &str| range::parse_with(text, range::number::<u32>))]
+    subscriptions: Range<u32>,
 
     /// How many of the subscribers read slowly; they are left out of the results.
     #[arg(long, value_name = "COUNT", default_value_t = 0)]
@@ -83,6 +86,11 @@ pub struct Args {
     #[arg(long, value_name = "RATE", default_value = "30",
           value_parser = |text: &str| range::parse_with(text, parse_rate))]
     fps: Range<f64>,
+
+    /// Instead of a rate, as fast as frames arrive: so many of a track may be under way.
+    #[arg(long, value_name = "COUNT", conflicts_with = "fps",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    in_flight: Option<u32>,
 
     /// Bytes of a frame, at least 44.
     #[arg(long, value_name = "BYTES", default_value = "1K",
@@ -182,6 +190,10 @@ impl Args {
             self.slow <= self.subscribers,
             "--slow cannot be more than --subscribers"
         );
+        ensure!(
+            self.in_flight.is_none() || self.role == Role::Both,
+            "--in-flight needs both roles here: it goes by what arrives"
+        );
         ensure!(!self.interval.is_zero(), "--interval cannot be 0");
         let prefix = match &self.prefix {
             Some(prefix) => prefix.clone(),
@@ -199,6 +211,7 @@ impl Args {
             slow_rate: self.slow_rate as u64,
             listeners: self.listeners,
             rate: self.fps,
+            in_flight: self.in_flight,
             size: self.frame_size,
             grouping: self.frames_per_group,
             key_frame: self.key_frame,
