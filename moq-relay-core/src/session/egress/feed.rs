@@ -15,6 +15,7 @@ use moq_transfork::message::Subscribe;
 use moq_transfork::path::Path;
 use moq_transfork::stream::{GroupWriter, SubscribeWriter};
 use tokio::sync::watch;
+use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, sleep};
 use tracing::info;
 use web_transport_trait as wt;
@@ -133,6 +134,8 @@ impl<S: wt::Session> Feed<S> {
             });
             if let Some(delivery) = next.await {
                 groups.push(delivery.send(self.id));
+                // Others have their turn between the groups of a long past.
+                consume_budget().await;
             }
         }
     }
