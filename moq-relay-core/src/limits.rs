@@ -25,6 +25,9 @@ pub struct Limits {
     pub max_deliveries: usize,
     /// How long a finished group stays on its way once a newer one of its track is, unless the
     /// subscriber asked for ascending order. Default 5 s. This bounds what a slow link can fall behind.
+    ///
+    /// A group that still waits for a stream is given up as long after its end, unless it had ended
+    /// before the subscription began: the past is waited for.
     pub max_backlog: Duration,
     /// How long an upstream subscription outlives its last subscriber. Default 1 s, so that a
     /// subscriber who reconnects finds the track warm.

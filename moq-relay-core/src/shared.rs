@@ -38,6 +38,8 @@ pub(crate) struct Seat {
 struct Inner<T> {
     value: T,
     waiting: Slab<Waker>,
+    /// How many waited when the bell rang last: as many will, and have room from the start.
+    waited: usize,
 }
 
 impl<T> Shared<T> {
@@ -46,6 +48,7 @@ impl<T> Shared<T> {
             inner: Mutex::new(Inner {
                 value,
                 waiting: Slab::new(),
+                waited: 0,
             }),
             rings: AtomicU64::new(0),
         }
@@ -117,10 +120,15 @@ impl<T> Shared<T> {
 impl<T> Locked<'_, T> {
     /// Takes a seat, or keeps the one it has.
     pub(crate) fn wait(&mut self, seat: &mut Seat, waker: &Waker) {
-        let waiting = &mut self.inner.waiting;
+        let Inner {
+            waiting, waited, ..
+        } = &mut *self.inner;
         let next = self.rings.load(Ordering::Relaxed) + 1;
         if seat.ring != next {
             seat.ring = next;
+            if waiting.capacity() == 0 {
+                waiting.reserve_exact(*waited);
+            }
             seat.key = waiting.insert(waker.clone());
         } else if let Some(taken) = waiting.get_mut(seat.key)
             && !taken.will_wake(waker)
@@ -139,6 +147,7 @@ impl<T> Locked<'_, T> {
     fn unlock_and_ring(mut self) {
         self.rings.fetch_add(1, Ordering::Release);
         let waiting = std::mem::take(&mut self.inner.waiting);
+        self.inner.waited = waiting.len();
         drop(self);
         for (_, waker) in waiting {
             waker.wake();

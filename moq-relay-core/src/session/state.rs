@@ -96,8 +96,8 @@ impl<S: wt::Session> State<S> {
             }
             tokio::select! {
                 biased;
-                () = self.returned.notified() => {}
                 opened = GroupWriter::open(&self.session, self.dialect) => return Ok(opened?),
+                () = self.returned.notified() => {}
             }
         }
     }

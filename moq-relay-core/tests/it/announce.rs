@@ -7,7 +7,9 @@ use moq_relay_core::memory::Config;
 use moq_transfork::dialect::Dialect;
 use moq_transfork::filter::Filter;
 use moq_transfork::message::Announce;
+use moq_transfork::path::Path;
 use moq_transfork::stream::{AnnounceReader, AnnounceRequest};
+use moq_transfork::wt::RecvStream as _;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::raw::Raw;
@@ -268,4 +270,61 @@ async fn a_session_that_goes_takes_its_paths_with_it() {
     moq_transfork::wt::Session::close(&publisher.transport, 5, "killed");
     assert_eq!(news(&mut reader).await, ["-a", "-b", "-c"]);
     assert_eq!(soon(world.stats()).await.announced, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pattern_of_the_string_dialect_is_matched_by_text() {
+    let mut world = World::new();
+    let publisher = world.client(Dialect::Draft03).await;
+    let names = ["demo/a/video", "demo/a/audio", "demo/b/video", "video"];
+    let _tracks = names.map(|name| publisher.publish(name));
+    published(&world, "video").await;
+    let raw = listener(&mut world, Dialect::Fork04s).await;
+    // What stands for the `*` is what is told.
+    for (pattern, expected) in [
+        ("*/video", &["demo/a", "demo/b"][..]),
+        ("demo/*", &["a/audio", "a/video", "b/video"]),
+        ("demo/*/video", &["a", "b"]),
+        ("demo/a*", &["/audio", "/video"]),
+        ("nothing*", &[]),
+    ] {
+        let mut said = vec![1, pattern.len() as u8];
+        said.extend_from_slice(pattern.as_bytes());
+        let (_send, mut recv) = raw.open(&said).await;
+        let mut told = Vec::new();
+        while let Ok(Ok(Some(bytes))) = timeout(INSTANT, recv.read_chunk(usize::MAX)).await {
+            told.extend_from_slice(&bytes);
+        }
+        let mut bytes = Vec::new();
+        for capture in expected {
+            bytes.extend([1, capture.len() as u8]);
+            bytes.extend_from_slice(capture.as_bytes());
+        }
+        bytes.push(2);
+        assert_eq!(told, bytes, "{pattern}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_path_that_a_dialect_cannot_say_is_told_to_the_others() {
+    let mut world = World::new();
+    let publisher = world.client(Dialect::Draft03).await;
+    let slash = Path::new(["demo", "a/b"]).expect("parts may have a slash");
+    let _strange = publisher
+        .tracks
+        .create(slash, Default::default())
+        .expect("free");
+    let _plain = publisher.publish("demo/c");
+    published(&world, "demo/c").await;
+    for dialect in Dialect::ALL {
+        let raw = listener(&mut world, dialect).await;
+        let (_request, mut reader) = listen(&raw, "demo").await;
+        let mut heard = news(&mut reader).await;
+        heard.retain(|news| news != "live");
+        let expected: &[&str] = match dialect {
+            Dialect::Fork04s => &["+demo/c"],
+            Dialect::Draft03 | Dialect::Fork02 | Dialect::Fork04 => &["+demo/a/b", "+demo/c"],
+        };
+        assert_eq!(heard, expected, "{dialect}");
+    }
 }

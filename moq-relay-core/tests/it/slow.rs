@@ -287,6 +287,42 @@ async fn a_stream_that_one_track_did_not_use_goes_to_another_that_waits() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_waits_for_room_does_not_wait_for_acknowledgements() {
+    let mut world = World::with(limited(|limits| limits.max_deliveries = 1));
+    let track = world
+        .relay
+        .publish(path("clock"), Default::default())
+        .expect("free");
+    let round_trip = Duration::from_secs(1);
+    let far = Config {
+        stream_window: 20,
+        delay: round_trip / 2,
+        ..Config::default()
+    };
+    // One round trip to be told that there is a window again, and the whole group has left.
+    let payload = "x".repeat(30);
+    for _ in 0..10 {
+        write_group(&track, &[&payload]);
+    }
+    let raw = Raw::connect_over(&mut world, Dialect::Draft03, far).await;
+    let mut message = subscribe(0, "clock");
+    message.min = Some(0);
+    let mut downstream = raw.subscribe(&message).await;
+    downstream.info().await;
+    let began = Instant::now();
+    let mut reads = tokio::task::JoinSet::new();
+    for _ in 0..10 {
+        let (_, reader) = raw.group().await;
+        reads.spawn(read_stream(reader));
+    }
+    for read in reads.join_all().await {
+        assert_eq!(read, Ok(wire(&[&payload])));
+    }
+    let took = began.elapsed();
+    assert!(took < 11 * round_trip, "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_finished_group_is_given_up_a_while_after_a_newer_one_is_on_its_way() {
     for (order, dies) in [
         (GroupOrder::Descending, true),

@@ -42,3 +42,46 @@ impl Alarm {
         rung
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn rings_at_the_soonest_time_it_was_ever_asked_for_and_then_anew() {
+        let began = Instant::now();
+        let after = |millis| Some(began + Duration::from_millis(millis));
+        let mut alarm = Alarm::default();
+        // What was put off rings in vain once.
+        let mut asked = [after(300), after(100), after(200)].into_iter();
+        poll_fn(|cx| {
+            for due in asked.by_ref() {
+                assert!(alarm.poll(cx, due).is_pending());
+            }
+            alarm.poll(cx, after(200))
+        })
+        .await;
+        assert_eq!(Some(Instant::now()), after(100));
+        poll_fn(|cx| alarm.poll(cx, after(200))).await;
+        assert_eq!(Some(Instant::now()), after(200));
+        poll_fn(|cx| alarm.poll(cx, after(50))).await;
+        assert_eq!(
+            Some(Instant::now()),
+            after(200),
+            "what is past is due at once"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn rings_for_the_task_that_looked_last() {
+        let due = Some(Instant::now() + Duration::from_millis(10));
+        let mut alarm = Alarm::default();
+        let mut nobody = Context::from_waker(Waker::noop());
+        assert!(alarm.poll(&mut nobody, due).is_pending());
+        poll_fn(|cx| alarm.poll(cx, due)).await;
+        assert_eq!(Some(Instant::now()), due);
+    }
+}

@@ -1,6 +1,8 @@
 //! The groups of one subscription on their way: which goes next, on which stream, and which are
 //! given up.
 
+mod backlog;
+
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -13,17 +15,18 @@ use moq_transfork::message::Subscribe;
 use moq_transfork::path::Path;
 use moq_transfork::stream::{GroupWriter, SubscribeWriter};
 use tokio::sync::watch;
+use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, sleep};
-use tracing::{debug, info};
+use tracing::info;
 use web_transport_trait as wt;
 
 use crate::error::Error;
 use crate::model::consumer::{Ready, Step, Terms, TrackConsumer};
 use crate::model::subscription::Subscription;
-use crate::model::track::{Gap, TrackInfo};
+use crate::model::track::TrackInfo;
 use crate::session::egress::alarm::Alarm;
 use crate::session::egress::delivery::{Delivered, Delivery, Progress};
-use crate::session::egress::flights::{Flights, LULL, Late, Patience};
+use crate::session::egress::flights::{Flights, Patience};
 use crate::session::egress::lane::Lane;
 use crate::session::egress::moves::Moves;
 use crate::session::egress::pace::{Orders, Pace};
@@ -131,6 +134,8 @@ impl<S: wt::Session> Feed<S> {
             });
             if let Some(delivery) = next.await {
                 groups.push(delivery.send(self.id));
+                // Others have their turn between the groups of a long past.
+                consume_budget().await;
             }
         }
     }
@@ -320,108 +325,6 @@ impl<S: wt::Session> Feed<S> {
         self.flights.begin(group.clone(), Instant::now(), patience);
         let (state, orders) = (self.state.clone(), self.orders.clone());
         Some(Delivery::new(state, writer, group, orders))
-    }
-
-    /// Looks which of the groups that were sent the peer has by now.
-    fn settle(&mut self) {
-        while let Some(delivered) = self.flights.acknowledged() {
-            self.delivered(delivered);
-        }
-    }
-
-    /// Makes the oldest group on its way give up, so that a newer one can go.
-    fn shed(&mut self) {
-        let before = self.flights.len();
-        self.settle();
-        if self.flights.len() == before
-            && let Some(oldest) = self.flights.oldest()
-        {
-            self.shedding = true;
-            match self.flights.take(oldest) {
-                Some(delivery) => self.give_up(delivery),
-                None => self.condemn(oldest),
-            }
-        }
-    }
-
-    /// Makes way if a newer group than those on their way waits for a stream.
-    fn shed_for_newer(&mut self) {
-        self.lane.wait_again();
-        let oldest = self.flights.oldest();
-        let may_shed = self.pace.is_descending() && !self.shedding;
-        if may_shed && oldest.is_some_and(|oldest| self.track.waits_above(oldest)) {
-            self.shed();
-        }
-    }
-
-    /// Something is due, or was.
-    fn look_at_time(&mut self) {
-        self.seen = None;
-        let now = Instant::now();
-        for late in self.flights.late(self.patience(), now) {
-            match late {
-                Late::Sent(delivery) => self.give_up(delivery),
-                Late::Flying(sequence) => self.condemn(sequence),
-            }
-        }
-        self.settle();
-        let unacknowledged = self.flights.unacknowledged(LULL, now);
-        self.await_all(unacknowledged);
-        let overdue = self.lane.overdue(self.state.context.limits.max_backlog);
-        // No stream has come free in all that time.
-        if overdue.is_some_and(|overdue| overdue <= now) {
-            self.shed_for_newer();
-        }
-    }
-
-    /// Waits for the peer to acknowledge groups that were sent.
-    fn await_all(&self, sent: Vec<Delivery<S>>) {
-        for delivery in sent {
-            let acknowledged = delivery.acknowledged().map(Event::Delivered);
-            self.events.push(acknowledged.boxed());
-        }
-    }
-
-    /// Gives up a group that was sent, unless the peer has it.
-    fn give_up(&mut self, mut delivery: Delivery<S>) {
-        let outcome = delivery.try_acknowledged();
-        let delivered = delivery.end(outcome.unwrap_or(Err(Error::Expired)));
-        self.delivered(delivered);
-    }
-
-    /// Makes a group give up.
-    fn condemn(&mut self, sequence: u64) {
-        if !self.pace.condemned.contains(&sequence) {
-            self.pace.condemned.push(sequence);
-            self.order();
-        }
-    }
-
-    fn delivered(&mut self, delivered: Delivered) {
-        let sequence = delivered.sequence;
-        self.flights.end(sequence);
-        self.pace
-            .condemned
-            .retain(|condemned| *condemned != sequence);
-        self.shedding = false;
-        let Err(error) = delivered.outcome else {
-            return;
-        };
-        debug!(group = sequence, %error, "group given up");
-        if !self.pace.ended {
-            self.teller.tell(Gap {
-                groups: sequence..=sequence,
-                code: error.code(),
-            });
-        }
-    }
-
-    /// Tells the groups on their way of the pace.
-    fn order(&mut self) {
-        self.orders.tell(&self.pace);
-        while let Some(delivered) = self.flights.review() {
-            self.delivered(delivered);
-        }
     }
 
     fn update(&mut self, subscription: &Subscription) {

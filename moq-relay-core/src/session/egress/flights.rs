@@ -253,3 +253,45 @@ impl Patience {
 fn sooner(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
     one.into_iter().chain(other).min()
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+    use crate::model::cache::Cache;
+    use crate::model::group::GroupProducer;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_group_is_late_some_time_after_both_its_end_and_a_newer_ones_beginning() {
+        let began = Instant::now();
+        let producer = GroupProducer::alone(7, &Cache::default()).expect("there is room");
+        let mut flight = Flight {
+            group: producer.consume(),
+            finished_at: None,
+            outrun_at: Some(began),
+        };
+        let patience = |expires, max_backlog| Patience {
+            expires,
+            max_backlog,
+        };
+        let hasty = patience(Duration::ZERO, Some(5 * SECOND));
+        assert!(!flight.has_finished());
+        assert_eq!(flight.due(hasty), None, "it is still written");
+        advance(SECOND).await;
+        producer.finish().expect("whole");
+        assert!(flight.has_finished());
+        assert_eq!(flight.due(hasty), Some(began + 6 * SECOND));
+        flight.outrun_at = Some(began + 3 * SECOND);
+        assert_eq!(flight.due(hasty), Some(began + 8 * SECOND));
+        assert_eq!(
+            flight.due(patience(2 * SECOND, Some(5 * SECOND))),
+            Some(began + 3 * SECOND)
+        );
+        assert_eq!(flight.due(patience(Duration::ZERO, None)), None);
+        flight.outrun_at = None;
+        assert_eq!(flight.due(hasty), None, "nothing newer needs its place");
+    }
+}

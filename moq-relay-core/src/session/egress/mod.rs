@@ -63,6 +63,7 @@ fn refuse<S: wt::Session>(request: Request<S>, code: Code) {
     }
 }
 
+/// Each kind of request is boxed: they differ much in size, and every peer has one of the smallest.
 async fn dispatch<S: wt::Session>(
     state: Arc<State<S>>,
     source: Arc<dyn Source>,
@@ -71,14 +72,15 @@ async fn dispatch<S: wt::Session>(
     match request {
         Request::Announce(please, writer, reader) => {
             let _following = state.tally.follow();
-            announce::serve(&state, source, please, writer, reader).await;
+            announce::serve(&state, source, please, writer, reader)
+                .boxed()
+                .await;
         }
         Request::Subscribe(subscribe, writer, reader) => {
             let span = info_span!("subscription", id = subscribe.id, path = %subscribe.path);
             let feeds = state.context.feeds.clone();
             let tally = state.tally.clone();
             let _subscribed = tally.subscribe();
-            // Boxed: a request for announcements, which every peer has, is much smaller.
             let serve = subscribe::serve(state, source, subscribe, writer, reader).boxed();
             feeds.track_future(serve).instrument(span).await;
         }
