@@ -1,12 +1,15 @@
 //! Which paths are published: a set that changes, and listeners that follow it.
 
-use std::collections::{BTreeMap, VecDeque};
+mod news;
+
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use moq_transfork::path::Path;
 use slab::Slab;
 use tokio_util::sync::DropGuard;
 
+use crate::announced::news::News;
 use crate::error::Error;
 use crate::shared::Shared;
 
@@ -57,23 +60,6 @@ pub(crate) struct Listener {
     home: Mutex<Option<(Arc<AnnounceSet>, usize)>>,
 }
 
-/// What a listener was not told yet.
-#[derive(Debug, Default)]
-struct News {
-    /// Paths with news, in order of the first.
-    order: VecDeque<Path>,
-    paths: BTreeMap<Path, Change>,
-    live: bool,
-    closed: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Change {
-    Active,
-    Ended,
-    EndedThenActive,
-}
-
 impl Announced {
     /// Returns the next piece of news, waiting for it; `None` once the source is gone and all was
     /// told. Cancel-safe.
@@ -94,10 +80,8 @@ impl Announced {
 
     /// Follows nothing, for a reason.
     pub(crate) fn refused(error: Error) -> Self {
-        let news = News {
-            closed: true,
-            ..News::default()
-        };
+        let mut news = News::default();
+        news.closed = true;
         Self {
             listener: Listener::new(&Path::default(), news),
             refusal: Some(error),
@@ -262,11 +246,8 @@ impl AnnounceSet {
 
 impl SetState {
     fn welcome(&self, prefix: &Path, live: bool) -> Arc<Listener> {
-        let mut news = News {
-            live,
-            closed: self.closed,
-            ..News::default()
-        };
+        let mut news = News::default();
+        (news.live, news.closed) = (live, self.closed);
         for path in self.below(prefix) {
             news.active(path);
         }
@@ -285,62 +266,6 @@ impl SetState {
                 listener.news.change(|news| change(news, path));
             }
         }
-    }
-}
-
-impl News {
-    fn active(&mut self, path: &Path) {
-        match self.paths.get_mut(path) {
-            Some(change) => *change = Change::EndedThenActive,
-            None => self.add(path, Change::Active),
-        }
-    }
-
-    fn ended(&mut self, path: &Path) {
-        match self.paths.get_mut(path) {
-            // The listener never heard of it. Its place in the order is passed over.
-            Some(Change::Active) => {
-                self.paths.remove(path);
-            }
-            Some(change) => *change = Change::Ended,
-            None => self.add(path, Change::Ended),
-        }
-    }
-
-    fn live(&mut self) {
-        self.live = true;
-    }
-
-    fn add(&mut self, path: &Path, change: Change) {
-        self.paths.insert(path.clone(), change);
-        self.order.push_back(path.clone());
-        // Places without news gather when paths come and go unheard.
-        if self.order.len() > 2 * self.paths.len() + 16 {
-            self.order = self.paths.keys().cloned().collect();
-        }
-    }
-
-    fn pop(&mut self) -> Option<Announcement> {
-        while let Some(path) = self.order.front() {
-            match self.paths.get_mut(path) {
-                Some(change @ Change::EndedThenActive) => {
-                    *change = Change::Active;
-                    return Some(Announcement::Ended(path.clone()));
-                }
-                Some(Change::Active) => {
-                    self.paths.remove(path);
-                    return self.order.pop_front().map(Announcement::Active);
-                }
-                Some(Change::Ended) => {
-                    self.paths.remove(path);
-                    return self.order.pop_front().map(Announcement::Ended);
-                }
-                None => {
-                    self.order.pop_front();
-                }
-            }
-        }
-        std::mem::take(&mut self.live).then_some(Announcement::Live)
     }
 }
 
@@ -383,7 +308,7 @@ mod tests {
             set.insert(&path("unheard"));
             set.remove(&path("unheard"));
         }
-        assert!(listener.listener.news.lock().order.len() < 50);
+        assert!(listener.listener.news.lock().places() < 50);
         assert_eq!(told(&mut listener), ["-known", "+known"]);
         set.remove(&path("known"));
         set.insert(&path("known"));

@@ -4,6 +4,7 @@
 mod backlog;
 
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -120,20 +121,21 @@ impl<S: wt::Session> Feed<S> {
         let draining = self.state.context.draining.clone().cancelled_owned();
         self.events.push(draining.map(|()| Event::Draining).boxed());
         self.events.push(left.map(Event::Left).boxed());
-        let mut groups = FuturesUnordered::new();
+        // As a rule just the newest group is being sent: it has no wake-ups of its own.
+        let (mut newest, mut others) = (None, FuturesUnordered::new());
         loop {
             if let Some(ending) = self.end() {
                 return (ending, self.teller.into_writer());
             }
             let next = poll_fn(|cx| {
-                if let Poll::Ready(Some(progress)) = groups.poll_next_unpin(cx) {
+                if let Poll::Ready(progress) = poll_groups(&mut newest, &mut others, cx) {
                     self.progress(progress);
                     return Poll::Ready(None);
                 }
                 self.poll(cx, &mut subscription)
             });
             if let Some(delivery) = next.await {
-                groups.push(delivery.send(self.id));
+                others.extend(newest.replace(Box::pin(delivery.send(self.id))));
                 // Others have their turn between the groups of a long past.
                 consume_budget().await;
             }
@@ -362,5 +364,26 @@ impl<S: wt::Session> Feed<S> {
             }
             Err(_nobody) => self.ending = Some(Err(error)),
         }
+    }
+}
+
+/// Goes on with the groups that are being sent, until there is news of one.
+fn poll_groups<S: wt::Session, F: Future<Output = Progress<S>>>(
+    newest: &mut Option<Pin<Box<F>>>,
+    others: &mut FuturesUnordered<Pin<Box<F>>>,
+    cx: &mut Context<'_>,
+) -> Poll<Progress<S>> {
+    if let Some(sending) = newest
+        && let Poll::Ready(progress) = sending.as_mut().poll(cx)
+    {
+        *newest = None;
+        return Poll::Ready(progress);
+    }
+    if others.is_empty() {
+        return Poll::Pending;
+    }
+    match others.poll_next_unpin(cx) {
+        Poll::Ready(Some(progress)) => Poll::Ready(progress),
+        Poll::Ready(None) | Poll::Pending => Poll::Pending,
     }
 }

@@ -1,7 +1,7 @@
 //! What the groups on their way need to know of their subscription.
 
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use moq_transfork::message::GroupOrder;
@@ -69,7 +69,7 @@ impl Pace {
 }
 
 /// What is to become of a group on its way.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum Order {
     /// It is sent with this priority.
     Send(i32),
@@ -81,6 +81,8 @@ pub(super) enum Order {
 pub(super) struct Orders {
     pace: Arc<Shared<Pace>>,
     seat: Seat,
+    /// The last order, and the task that is woken when there may be another one.
+    last: Option<(Order, Waker)>,
 }
 
 impl Orders {
@@ -94,14 +96,22 @@ impl Orders {
         self.pace.lock().order_for(sequence)
     }
 
-    /// Returns the order in force; the task is woken when that may change.
+    /// Returns the order in force; the task is woken when that may change. Always asked for the
+    /// same group.
     pub(super) fn poll(&mut self, sequence: u64, cx: &Context<'_>) -> Order {
+        if let Some((order, waker)) = &self.last
+            && waker.will_wake(cx.waker())
+            && self.pace.is_quiet(&self.seat)
+        {
+            return order.clone();
+        }
         let mut order = Order::Send(0);
         let never: Poll<()> = self.pace.poll(&mut self.seat, cx, |pace| {
             order = pace.order_for(sequence);
             None
         });
         debug_assert!(never.is_pending());
+        self.last = Some((order.clone(), cx.waker().clone()));
         order
     }
 }
@@ -111,6 +121,7 @@ impl Clone for Orders {
         Self {
             pace: self.pace.clone(),
             seat: Seat::default(),
+            last: None,
         }
     }
 }
