@@ -53,7 +53,8 @@ fn latency_is_bounded_and_does_not_grow() {
         let scenario = Scenario::new(|path| path.limited(rate, 100 * MS));
         let (seen, _) = scenario.run(1);
         assert!(whole(&seen).len() < 29, "{rate}: it was meant to be slow");
-        let (early, late) = (median_latency(&seen, 0..10), median_latency(&seen, 20..30));
+        // What the last groups leave behind is sent after the end, when nothing newer is there.
+        let (early, late) = (median_latency(&seen, 5..15), median_latency(&seen, 15..25));
         assert!(late <= early + 100 * MS, "{rate}: {early:?}, then {late:?}");
 
         // A group's first frame is a second old when the group is finished. Then a newer one
