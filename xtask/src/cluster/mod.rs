@@ -70,7 +70,7 @@ pub(crate) struct Args {
     #[arg(long, value_parser = term::duration, conflicts_with = "drill")]
     duration: Option<Duration>,
 
-    /// Compiles without optimisation, which is sooner there
+    /// Compiles what is drilled without optimisation, as for showing: it is sooner there
     #[arg(long)]
     debug: bool,
 }
@@ -84,7 +84,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         list();
         return Ok(ExitCode::SUCCESS);
     }
-    let profile = if args.debug {
+    let profile = if args.debug || !args.drill {
         Profile::Dev
     } else {
         Profile::Release
