@@ -152,7 +152,7 @@ impl Binaries {
 /// # Errors
 /// Where the build fails, or there are no such tests.
 pub(crate) async fn test_program(source: &str, profile: Profile) -> anyhow::Result<PathBuf> {
-    let mut args = vec!["test", "--no-run", "--workspace", "--test=it"];
+    let mut args = vec!["test", "--no-run", "--package=moq-relay", "--test=mixed"];
     args.push("--message-format=json-render-diagnostics");
     args.extend(profile.flag());
     let launch = cargo(args);

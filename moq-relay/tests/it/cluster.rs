@@ -18,8 +18,8 @@ const SECRET: &str = "what the nodes of this test share\n";
 /// A root and nodes on the loopback interface, with a certificate that all of them use.
 pub(crate) struct Cluster {
     files: Files,
-    cert: String,
-    key: String,
+    pub(crate) cert: String,
+    pub(crate) key: String,
     pub(crate) root: u16,
 }
 
@@ -59,14 +59,6 @@ impl Cluster {
         let tls = ["--tls-cert", &self.cert, "--tls-key", &self.key];
         let trust = ["--tls-root", &self.cert];
         Process::start_at(&bind, &[&tls[..], &trust, flags].concat()).await
-    }
-
-    pub(crate) fn cert(&self) -> &str {
-        &self.cert
-    }
-
-    pub(crate) fn key(&self) -> &str {
-        &self.key
     }
 
     pub(crate) fn secret(&self) -> [String; 2] {

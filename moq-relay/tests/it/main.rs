@@ -10,7 +10,6 @@ mod client;
 mod cluster;
 mod command_line;
 mod development;
-mod mixed;
 mod placement;
 mod process;
 mod reports;

@@ -10,7 +10,7 @@ use super::stage::Stage;
 use crate::process::Launch;
 
 /// The main file of those tests, from the root folder.
-pub(super) const SOURCE: &str = "moq-relay/tests/it/main.rs";
+pub(super) const SOURCE: &str = "moq-relay/tests/mixed/main.rs";
 
 /// Runs the test in which this relay is the root.
 ///
@@ -23,11 +23,11 @@ pub(super) async fn play(
     root: Relay,
 ) -> anyhow::Result<String> {
     let test = match root {
-        Relay::Tested => "mixed::the_published_relay_is_a_node_of_our_root",
-        Relay::Theirs(_) => "mixed::the_published_relay_is_the_root_of_our_nodes",
+        Relay::Tested => "the_published_relay_is_a_node_of_our_root",
+        Relay::Theirs(_) => "the_published_relay_is_the_root_of_our_nodes",
     };
     let launch = Launch::new(test, tests)
-        .args(["--ignored", "--exact", test])
+        .args(["--exact", test])
         .env("MOQ_PEERS_DIR", peers.path());
     let process = stage.enter(launch)?;
     let status = process.wait().await?;

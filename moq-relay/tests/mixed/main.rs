@@ -1,4 +1,18 @@
-//! Clusters with the published relay 0.6.19 in them, as `cargo xtask interop` installs it.
+//! Clusters with the published relay 0.6.19 in them, which `cargo xtask interop` installs; it also
+//! runs these tests, each as a case of its own.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+#![expect(dead_code, reason = "other tests use more of what is shared")]
+
+#[path = "../it/client.rs"]
+mod client;
+#[path = "../it/cluster.rs"]
+mod cluster;
+#[path = "../it/process.rs"]
+mod process;
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -89,7 +103,7 @@ fn peers() -> PathBuf {
 async fn published(cluster: &Cluster, port: u16, flags: &[&str]) -> Child {
     let program = peers().join("moq-relay-0.6.19/bin/moq-relay");
     let bind = format!("127.0.0.1:{port}");
-    let tls = ["--tls-cert", cluster.cert(), "--tls-key", cluster.key()];
+    let tls = ["--tls-cert", &cluster.cert, "--tls-key", &cluster.key];
     let child = Command::new(program)
         .args(["--bind", &bind, "--tls-disable-verify"])
         .args(tls)
@@ -142,7 +156,6 @@ fn track_newest(track: &moq_relay_core::model::track::TrackProducer) -> u64 {
 }
 
 #[tokio::test]
-#[ignore = "needs the published moq-relay 0.6.19, which cargo xtask interop installs"]
 async fn the_published_relay_is_a_node_of_our_root() {
     let cluster = Cluster::new();
     let open = ["--cluster-open"];
@@ -162,7 +175,6 @@ async fn the_published_relay_is_a_node_of_our_root() {
 }
 
 #[tokio::test]
-#[ignore = "needs the published moq-relay 0.6.19, which cargo xtask interop installs"]
 async fn the_published_relay_is_the_root_of_our_nodes() {
     let cluster = Cluster::new();
     let open = ["--cluster-open"];
