@@ -11,12 +11,11 @@ use clap::Parser;
 use moq_relay::args::Args;
 use moq_relay::error::Error;
 use moq_relay::reload::{Files, Users};
-use moq_relay::report::Reports;
 use moq_relay::server::Server;
-use moq_relay::signals::{Reloads, Signals};
+use moq_relay::signals::{Requests, Signals};
 use moq_relay::sockets::BindError;
 use moq_relay::workers::{Threads, Workers};
-use moq_relay::{cluster, endpoint, http, log, sockets, tls};
+use moq_relay::{cluster, endpoint, http, log, report, sockets, tls};
 use moq_relay_cluster::cluster::Cluster;
 use moq_relay_core::relay::Relay;
 use quinn::Endpoint;
@@ -50,8 +49,8 @@ fn processors() -> NonZeroUsize {
 
 async fn run(args: &Args, workers: Workers) -> Result<(), Error> {
     let mut signals = Signals::listen().map_err(Error::system("listen for signals"))?;
-    let mut reports = Reports::listen().map_err(Error::system("listen for signals"))?;
-    let reloads = Reloads::listen().map_err(Error::system("listen for signals"))?;
+    let reports = Requests::to_report().map_err(Error::system("listen for signals"))?;
+    let reloads = Requests::to_reload().map_err(Error::system("listen for signals"))?;
     let files = Files::read(args)?;
     let cluster_config = cluster::config(&args.cluster)?;
     let fingerprint = watch::Sender::new(files.fingerprint());
@@ -80,7 +79,7 @@ async fn run(args: &Args, workers: Workers) -> Result<(), Error> {
     };
     // Both run to the very end: links carry groups until then.
     let mut links = pin!(node.run());
-    let mut reports = pin!(reports.run(&node));
+    let mut reports = pin!(report::run(&node, reports));
 
     tokio::select! {
         biased;

@@ -9,7 +9,7 @@ use tracing::{error, info};
 use crate::args::Args;
 use crate::cluster::{self, QuicDial};
 use crate::error::Error;
-use crate::signals::Reloads;
+use crate::signals::Requests;
 use crate::tls::identity::Identity;
 use crate::tls::trust::Trust;
 use crate::{tls, transport};
@@ -68,9 +68,9 @@ pub struct Users<'a> {
 impl Users<'_> {
     /// Reads the files again whenever it is asked to. Connections that are open stay as they are;
     /// so does everything, if a file is not as it should be.
-    pub async fn follow(&self, mut reloads: Reloads) -> Infallible {
+    pub async fn follow(&self, mut requests: Requests) -> Infallible {
         loop {
-            reloads.next().await;
+            requests.next().await;
             if self.args.tls.tls_cert.is_empty() {
                 info!("SIGHUP: the certificate was made at the start, and stays");
                 continue;

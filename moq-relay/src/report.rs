@@ -1,7 +1,6 @@
 //! What the relay tells of itself when asked by a signal: its counters, and the nodes it knows.
 
 use std::convert::Infallible;
-use std::io;
 
 use moq_relay_cluster::cluster::Cluster;
 use moq_relay_cluster::snapshot::{NodeSnapshot, NodeState};
@@ -9,49 +8,13 @@ use moq_relay_core::stats::Snapshot;
 use tracing::info;
 
 use crate::cluster::QuicDial;
+use crate::signals::Requests;
 
-/// Listens for SIGUSR1, from its creation on. On systems without it nobody asks.
-#[derive(Debug)]
-pub struct Reports {
-    #[cfg(unix)]
-    asked: tokio::signal::unix::Signal,
-}
-
-impl Reports {
-    /// Begins to listen; from now on the signal no longer ends the process.
-    ///
-    /// # Errors
-    ///
-    /// Fails when the system refuses the handler.
-    ///
-    /// # Panics
-    ///
-    /// Panics outside a tokio runtime.
-    pub fn listen() -> io::Result<Self> {
-        Ok(Self {
-            #[cfg(unix)]
-            asked: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::user_defined1())?,
-        })
-    }
-
-    /// Logs what there is to tell of a relay each time somebody asks. Cancel-safe.
-    pub async fn run(&mut self, cluster: &Cluster<QuicDial>) -> Infallible {
-        loop {
-            self.asked().await;
-            log(cluster);
-        }
-    }
-
-    #[cfg(unix)]
-    async fn asked(&mut self) {
-        if self.asked.recv().await.is_none() {
-            std::future::pending().await
-        }
-    }
-
-    #[cfg(not(unix))]
-    async fn asked(&mut self) {
-        std::future::pending().await
+/// Logs what there is to tell of a relay each time somebody asks. Cancel-safe.
+pub async fn run(cluster: &Cluster<QuicDial>, mut requests: Requests) -> Infallible {
+    loop {
+        requests.next().await;
+        log(cluster);
     }
 }
 

@@ -1,4 +1,4 @@
-//! The signals that ask the process to end, or to read its files again.
+//! The signals that ask the process to end, to read its files again, or to tell of itself.
 
 use std::io;
 
@@ -59,15 +59,18 @@ impl Signals {
     }
 }
 
-/// Listens for the signal that asks the process to read its files again, from its creation on.
+/// Listens for a signal that asks the process for something other than to end, from its creation on.
+/// On systems without such signals nobody asks.
 #[derive(Debug)]
-pub struct Reloads {
+pub struct Requests {
     #[cfg(unix)]
-    hangup: tokio::signal::unix::Signal,
+    signal: tokio::signal::unix::Signal,
 }
 
-impl Reloads {
-    /// Begins to listen; from now on the signal no longer ends the process by itself.
+#[cfg(unix)]
+impl Requests {
+    /// Begins to listen for SIGHUP, by which the process is asked to read its files again; from now
+    /// on it no longer ends the process by itself.
     ///
     /// # Errors
     ///
@@ -76,11 +79,46 @@ impl Reloads {
     /// # Panics
     ///
     /// Panics outside a tokio runtime.
-    #[cfg(unix)]
-    pub fn listen() -> io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let hangup = signal(SignalKind::hangup())?;
-        Ok(Self { hangup })
+    pub fn to_reload() -> io::Result<Self> {
+        Self::listen(tokio::signal::unix::SignalKind::hangup())
+    }
+
+    /// Begins to listen for SIGUSR1, by which the process is asked what there is to tell; otherwise
+    /// as [`to_reload`](Self::to_reload).
+    ///
+    /// # Errors
+    ///
+    /// As [`to_reload`](Self::to_reload).
+    ///
+    /// # Panics
+    ///
+    /// As [`to_reload`](Self::to_reload).
+    pub fn to_report() -> io::Result<Self> {
+        Self::listen(tokio::signal::unix::SignalKind::user_defined1())
+    }
+
+    fn listen(kind: tokio::signal::unix::SignalKind) -> io::Result<Self> {
+        let signal = tokio::signal::unix::signal(kind)?;
+        Ok(Self { signal })
+    }
+
+    /// Waits for the next one. Cancel-safe.
+    pub async fn next(&mut self) {
+        if self.signal.recv().await.is_none() {
+            std::future::pending().await
+        }
+    }
+}
+
+#[cfg(not(unix))]
+impl Requests {
+    /// Begins to listen.
+    ///
+    /// # Errors
+    ///
+    /// Does not fail on this system, which has no such signal.
+    pub fn to_reload() -> io::Result<Self> {
+        Ok(Self {})
     }
 
     /// Begins to listen.
@@ -88,21 +126,11 @@ impl Reloads {
     /// # Errors
     ///
     /// Does not fail on this system, which has no such signal.
-    #[cfg(not(unix))]
-    pub fn listen() -> io::Result<Self> {
+    pub fn to_report() -> io::Result<Self> {
         Ok(Self {})
     }
 
-    /// Waits for the next one, SIGHUP. Cancel-safe.
-    #[cfg(unix)]
-    pub async fn next(&mut self) {
-        if self.hangup.recv().await.is_none() {
-            std::future::pending().await
-        }
-    }
-
     /// Waits for ever.
-    #[cfg(not(unix))]
     pub async fn next(&mut self) {
         std::future::pending().await
     }

@@ -27,7 +27,7 @@ use crate::model::subscription::Subscription;
 use crate::model::track::TrackInfo;
 use crate::session::egress::alarm::Alarm;
 use crate::session::egress::delivery::{Delivered, Delivery, Progress};
-use crate::session::egress::flights::{Flights, Patience};
+use crate::session::egress::flights::{Flights, Patience, sooner};
 use crate::session::egress::lane::Lane;
 use crate::session::egress::moves::Moves;
 use crate::session::egress::pace::{Orders, Pace};
@@ -146,9 +146,7 @@ impl<S: wt::Session> Feed<S> {
     /// whoever still listens.
     fn end(&mut self) -> Option<Result<(), Error>> {
         self.ending.as_ref()?;
-        let now = Instant::now();
-        let unacknowledged = self.flights.unacknowledged(Duration::ZERO, now);
-        self.await_all(unacknowledged);
+        self.await_acknowledgements(Duration::ZERO, Instant::now());
         let is_over = self.flights.is_empty() && (self.teller.is_quiet() || self.pace.ended);
         self.ending.take_if(|_| is_over)
     }
@@ -189,12 +187,11 @@ impl<S: wt::Session> Feed<S> {
                         delivery => delivery,
                     };
                 }
-                Step::Wait(at) => due = due.into_iter().chain(at).min(),
+                Step::Wait(at) => due = sooner(due, at),
             }
         }
         let overdue = self.lane.overdue(self.state.context.limits.max_backlog);
-        let due = due.into_iter().chain(overdue).min();
-        self.alarm.poll(cx, due).map(|()| {
+        self.alarm.poll(cx, sooner(due, overdue)).map(|()| {
             self.look_at_time();
             None
         })
@@ -230,12 +227,10 @@ impl<S: wt::Session> Feed<S> {
     fn progress(&mut self, progress: Progress<S>) {
         match progress {
             Progress::Sent(delivery) => {
-                let patience = self.patience();
-                self.flights.sent(delivery, Instant::now(), patience);
+                let (patience, now) = (self.patience(), Instant::now());
+                self.flights.sent(delivery, now, patience);
                 if self.flights.len() >= self.most() {
-                    let unacknowledged =
-                        self.flights.unacknowledged(Duration::ZERO, Instant::now());
-                    self.await_all(unacknowledged);
+                    self.await_acknowledgements(Duration::ZERO, now);
                 }
             }
             Progress::Ended(delivered) => self.delivered(delivered),
@@ -279,12 +274,11 @@ impl<S: wt::Session> Feed<S> {
 
     /// True if the next group or gap would be dealt with now.
     fn wants_more(&self) -> bool {
-        let may_shed = self.pace.is_descending() && !self.shedding;
         self.ending.is_none()
             && !self.moves.is_planned()
             && !self.lane.is_opening()
             && !self.teller.is_full()
-            && (may_shed || self.crowd().is_none())
+            && (self.may_shed() || self.crowd().is_none())
     }
 
     fn advance(&mut self, ready: Result<Ready, Error>) {

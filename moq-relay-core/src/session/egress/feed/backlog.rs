@@ -1,5 +1,7 @@
 //! What becomes of the groups on their way: which are with the peer, and which are given up.
 
+use std::time::Duration;
+
 use futures_util::FutureExt;
 use tokio::time::Instant;
 use tracing::debug;
@@ -34,12 +36,16 @@ impl<S: wt::Session> Feed<S> {
         }
     }
 
+    /// True if a group on its way may be made to give up for a newer one.
+    pub(super) fn may_shed(&self) -> bool {
+        self.pace.is_descending() && !self.shedding
+    }
+
     /// Makes way if a newer group than those on their way waits for a stream.
     fn shed_for_newer(&mut self) {
         self.lane.wait_again();
         let oldest = self.flights.oldest();
-        let may_shed = self.pace.is_descending() && !self.shedding;
-        if may_shed && oldest.is_some_and(|oldest| self.track.waits_above(oldest)) {
+        if self.may_shed() && oldest.is_some_and(|oldest| self.track.waits_above(oldest)) {
             self.shed();
         }
     }
@@ -55,8 +61,7 @@ impl<S: wt::Session> Feed<S> {
             }
         }
         self.settle();
-        let unacknowledged = self.flights.unacknowledged(LULL, now);
-        self.await_all(unacknowledged);
+        self.await_acknowledgements(LULL, now);
         let overdue = self.lane.overdue(self.state.context.limits.max_backlog);
         // No stream has come free in all that time.
         if overdue.is_some_and(|overdue| overdue <= now) {
@@ -64,9 +69,9 @@ impl<S: wt::Session> Feed<S> {
         }
     }
 
-    /// Waits for the peer to acknowledge groups that were sent.
-    pub(super) fn await_all(&self, sent: Vec<Delivery<S>>) {
-        for delivery in sent {
+    /// Waits for the peer to acknowledge the groups that were sent so long ago.
+    pub(super) fn await_acknowledgements(&mut self, age: Duration, now: Instant) {
+        for delivery in self.flights.unacknowledged(age, now) {
             let acknowledged = delivery.acknowledged().map(Event::Delivered);
             self.events.push(acknowledged.boxed());
         }
