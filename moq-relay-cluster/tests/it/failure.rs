@@ -278,15 +278,7 @@ async fn many_announcements_and_withdrawals_are_all_heard_and_none_twice() {
 async fn subscriptions_fail_over_when_the_node_that_served_them_dies() {
     let mut world = World::new();
     let (_root, [a, b, c]) = world.cluster(["a", "b", "c"]).await;
-    let tracks = [&a, &b].map(|node| {
-        let track = node
-            .cluster
-            .relay()
-            .publish(path("twice"), TrackInfo::default());
-        track.expect("the path is free")
-    });
-    until("it is announced", || c.view() == ["twice"]).await;
-    pass(1).await;
+    let tracks = publish_twice(&a, &b, &c).await;
     let user = world.user(&c).await;
     let mut reader = user.subscribe("twice");
     soon(reader.info()).await.expect("it is served");
@@ -318,15 +310,7 @@ async fn subscriptions_fail_over_when_the_node_that_served_them_dies() {
 async fn a_node_that_leaves_withdraws_first_and_no_group_is_lost() {
     let mut world = World::over(Net::with(Duration::from_millis(10)));
     let (root, [a, b, c]) = world.cluster(["a", "b", "c"]).await;
-    let tracks = [&a, &b].map(|node| {
-        let track = node
-            .cluster
-            .relay()
-            .publish(path("twice"), TrackInfo::default());
-        track.expect("the path is free")
-    });
-    until("it is announced", || c.view() == ["twice"]).await;
-    pass(1).await;
+    let tracks = publish_twice(&a, &b, &c).await;
     let user = world.user(&c).await;
     let mut reader = user.subscribe("twice");
     soon(reader.info()).await.expect("it is served");
@@ -351,6 +335,20 @@ async fn a_node_that_leaves_withdraws_first_and_no_group_is_lost() {
     assert_eq!(seen, (0..GROUPS).collect::<Vec<_>>());
     assert!(ear.heard().is_empty());
     assert!(links(&root).len() == 2);
+}
+
+/// Publishes the same path at two nodes, and waits until the third one knows of it from both.
+async fn publish_twice(a: &Machine, b: &Machine, c: &Machine) -> [TrackProducer; 2] {
+    let tracks = [a, b].map(|node| {
+        let track = node
+            .cluster
+            .relay()
+            .publish(path("twice"), TrackInfo::default());
+        track.expect("the path is free")
+    });
+    until("it is announced", || c.view() == ["twice"]).await;
+    pass(1).await;
+    tracks
 }
 
 const GROUPS: u64 = 20;

@@ -3,33 +3,17 @@
 use std::time::Duration;
 
 use moq_relay_core::memory::{Config, Error, RecvStream};
-use moq_relay_core::model::track::TrackProducer;
 use moq_relay_core::relay::RelayConfig;
 use moq_transfork::code::Code;
 use moq_transfork::dialect::Dialect;
+use moq_transfork::message::GroupOrder;
 use moq_transfork::wt::{RecvStream as _, Session as _};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::raw::{Downstream, Raw, subscribe};
-use crate::world::{INSTANT, World, path, settle, soon, write_groups};
+use crate::slow::subscribed;
+use crate::world::{INSTANT, World, settle, soon, write_groups};
 
 const FORKS: [Dialect; 3] = [Dialect::Fork02, Dialect::Fork04, Dialect::Fork04s];
-
-async fn subscribed(
-    world: &mut World,
-    dialect: Dialect,
-    link: Config,
-) -> (TrackProducer, Raw, Downstream) {
-    let track = world
-        .relay
-        .publish(path("clock"), Default::default())
-        .expect("free");
-    let raw = Raw::connect_over(world, dialect, link).await;
-    std::mem::forget(raw.asked_for_announcements().await);
-    let mut downstream = raw.subscribe(&subscribe(0, "clock")).await;
-    downstream.info().await;
-    (track, raw, downstream)
-}
 
 /// How long after `since` the stream is reset.
 async fn reset_after(recv: &mut RecvStream, since: Instant) -> (u32, Duration) {
@@ -48,7 +32,7 @@ async fn a_stream_is_reset_once_it_is_a_second_old() {
         for (age, delay) in [(0, 1000), (400, 600), (1000, 0), (5000, 0)] {
             let mut world = World::new();
             let (track, raw, _downstream) =
-                subscribed(&mut world, dialect, Config::default()).await;
+                subscribed(&mut world, dialect, GroupOrder::Default, Config::default()).await;
             let mut group = track.append_group().expect("live");
             let opened = Instant::now();
             group.write_frame("begun").expect("room");
@@ -78,7 +62,8 @@ async fn a_stream_is_reset_once_it_is_a_second_old() {
 async fn a_subscriber_that_leaves_has_its_streams_reset_as_late() {
     for dialect in FORKS {
         let mut world = World::new();
-        let (track, raw, mut downstream) = subscribed(&mut world, dialect, Config::default()).await;
+        let (track, raw, mut downstream) =
+            subscribed(&mut world, dialect, GroupOrder::Default, Config::default()).await;
         let mut open = Vec::new();
         let mut streams = Vec::new();
         let opened = Instant::now();
@@ -110,7 +95,8 @@ async fn a_group_that_is_stale_before_its_stream_is_open_never_gets_one() {
             max_uni_streams: 1,
             ..Config::default()
         };
-        let (track, raw, mut downstream) = subscribed(&mut world, dialect, few).await;
+        let (track, raw, mut downstream) =
+            subscribed(&mut world, dialect, GroupOrder::Default, few).await;
         let mut open = track.append_group().expect("live");
         open.write_frame("0").expect("room");
         settle().await;
@@ -143,7 +129,8 @@ async fn streams_that_were_opened_for_nothing_are_used_for_the_next_groups() {
         let mut config = RelayConfig::default();
         config.limits.max_deliveries = 100;
         let mut world = World::with(config);
-        let (track, raw, mut downstream) = subscribed(&mut world, dialect, Config::default()).await;
+        let (track, raw, mut downstream) =
+            subscribed(&mut world, dialect, GroupOrder::Default, Config::default()).await;
         // Open groups without a byte have streams of which the peer knows nothing.
         let mut empty = Vec::new();
         for _ in 0..30 {
@@ -176,7 +163,8 @@ async fn streams_that_were_opened_for_nothing_are_used_for_the_next_groups() {
 async fn an_old_peer_that_stops_reading_a_group_is_told_nothing_strange() {
     for dialect in FORKS {
         let mut world = World::new();
-        let (track, raw, mut downstream) = subscribed(&mut world, dialect, Config::default()).await;
+        let (track, raw, mut downstream) =
+            subscribed(&mut world, dialect, GroupOrder::Default, Config::default()).await;
         let mut group = track.append_group().expect("live");
         group.write_frame("begun").expect("room");
         settle().await;

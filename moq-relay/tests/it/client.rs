@@ -64,7 +64,11 @@ pub(crate) struct Client {
 impl Client {
     /// Sets a session up, publishing these tracks.
     pub(crate) async fn new(session: Session, tracks: &Tracks) -> Self {
-        let mut config = ClientConfig::default();
+        Self::with(session, tracks, ClientConfig::default()).await
+    }
+
+    /// Sets a session up as `config` says, publishing these tracks.
+    pub(crate) async fn with(session: Session, tracks: &Tracks, mut config: ClientConfig) -> Self {
         config.publish = Some(Arc::new(tracks.clone()));
         let (peer, driver) = moq_relay_core::session::connect(session, config)
             .await

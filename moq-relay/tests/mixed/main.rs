@@ -16,7 +16,6 @@ mod process;
 
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::Arc;
 use std::time::Duration;
 
 use moq_relay::session::Session;
@@ -26,16 +25,15 @@ use moq_relay::transport::{Congestion, client_config};
 use moq_relay_core::announced::Announcement;
 use moq_relay_core::model::subscription::Subscription;
 use moq_relay_core::model::track::TrackInfo;
-use moq_relay_core::session::{ClientConfig, Peer};
+use moq_relay_core::session::ClientConfig;
 use moq_relay_core::source::Source;
 use moq_relay_core::tracks::Tracks;
 use moq_transfork::Dialect;
 use moq_transfork::path::Path;
 use tokio::process::{Child, Command};
-use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::client::endpoint;
+use crate::client::{Client, endpoint};
 use crate::cluster::{Cluster, free_port, path};
 use crate::process::{Process, soon};
 
@@ -44,9 +42,8 @@ const QUIET: Duration = Duration::from_millis(500);
 
 /// A user of one of the relays, in the dialect that all of them speak.
 struct User {
-    peer: Peer,
+    client: Client,
     tracks: Tracks,
-    _driver: JoinSet<()>,
 }
 
 impl User {
@@ -60,22 +57,13 @@ impl User {
         let tracks = Tracks::default();
         let mut config = ClientConfig::default();
         config.dialects = vec![Dialect::Fork02];
-        config.publish = Some(Arc::new(tracks.clone()));
-        let (peer, driver) = moq_relay_core::session::connect(session, config)
-            .await
-            .unwrap();
-        let mut tasks = JoinSet::new();
-        tasks.spawn(async move { drop(driver.run().await) });
-        Self {
-            peer,
-            tracks,
-            _driver: tasks,
-        }
+        let client = Client::with(session, &tracks, config).await;
+        Self { client, tracks }
     }
 
     /// The users' paths that are announced.
     async fn told(&self) -> Vec<Path> {
-        let mut announced = self.peer.announced(&path(""));
+        let mut announced = self.client.peer.announced(&path(""));
         let mut paths = Vec::new();
         while let Ok(Some(news)) = timeout(QUIET, announced.next()).await {
             match news {
@@ -125,10 +113,7 @@ async fn flows(all: &[u16], ours: &[u16]) {
         let track = track.unwrap();
         for to in all {
             let user = User::new(*to).await;
-            let mut announced = user.peer.announced(&own);
-            let active = Announcement::Active(own.clone());
-            while soon(announced.next()).await.expect("it is announced") != active {}
-            let mut reader = user.peer.track(&own, Subscription::default()).unwrap();
+            let mut reader = user.client.subscribe(&own).await;
             soon(reader.info()).await.unwrap();
             let mut group = track.append_group().unwrap();
             group.write_frame(format!("to {to}")).unwrap();

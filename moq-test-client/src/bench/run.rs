@@ -17,7 +17,7 @@ use super::flood::Flood;
 use super::listener::Listener;
 use super::pacer::Pacer;
 use super::plan::{Plan, Role};
-use super::sample::{Phase, Sample, Summary, loss};
+use super::sample::{Phase, Sample, SampleBody, Summary, loss};
 use super::subscriber;
 
 /// How long nothing may arrive before nothing is taken to be under way.
@@ -293,10 +293,16 @@ impl Run {
     }
 
     fn sample(&self, phase: Phase) -> Sample {
-        let board = &self.board;
         Sample {
             phase,
             seconds: self.start.elapsed().as_secs_f64(),
+            body: self.body(),
+        }
+    }
+
+    fn body(&self) -> SampleBody {
+        let board = &self.board;
+        SampleBody {
             connections: board.connections.get(),
             failed: board.failed.get(),
             subscribed: board.subscribed.get(),
@@ -307,14 +313,14 @@ impl Run {
     }
 
     fn summary(&self, (took, before, after): (Duration, Sample, Sample)) -> Summary {
-        let last = self.sample(Phase::Drain);
+        let last = self.body();
         let [join, beyond, round_trip] = self.board.joins();
         let reading = self.board.read();
         let expected = self.plan.role == Role::Subscribe || last.published_frames > 0;
         Summary {
             steady_seconds: took.as_secs_f64(),
-            steady_frames: after.counts.frames - before.counts.frames,
-            steady_bytes: after.counts.bytes - before.counts.bytes,
+            steady_frames: after.body.counts.frames - before.body.counts.frames,
+            steady_bytes: after.body.counts.bytes - before.body.counts.bytes,
             loss: loss(&last.counts),
             silent: if expected { reading.silent } else { 0 },
             slow_frames: reading.slow_frames,
@@ -323,7 +329,7 @@ impl Run {
             round_trip,
             lag: self.board.lag(),
             announced: lock(&self.board.announced).quantiles(),
-            last: last.into(),
+            last,
         }
     }
 

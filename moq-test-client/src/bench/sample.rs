@@ -34,19 +34,9 @@ pub struct Sample {
     pub phase: Phase,
     /// Since the start.
     pub seconds: f64,
-    /// Sessions that stand.
-    pub connections: u64,
-    /// Sessions and subscriptions that did not come about, or ended before their time.
-    pub failed: u64,
-    /// Subscriptions that the relay has answered.
-    pub subscribed: u64,
-    /// Frames that were published.
-    pub published_frames: u64,
-    /// What came of it.
+    /// What there is.
     #[serde(flatten)]
-    pub counts: Counts,
-    /// How long frames took, of those due in the steady phase.
-    pub latency: Quantiles,
+    pub body: SampleBody,
 }
 
 /// What a benchmark found.
@@ -80,7 +70,7 @@ pub struct Summary {
     pub announced: Quantiles,
 }
 
-/// A [`Sample`] as part of something else.
+/// What a [`Sample`] and a [`Summary`] tell alike.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct SampleBody {
     /// Sessions that stand.
@@ -94,21 +84,8 @@ pub struct SampleBody {
     /// What came of it.
     #[serde(flatten)]
     pub counts: Counts,
-    /// How long frames took.
+    /// How long frames took, of those due in the steady phase.
     pub latency: Quantiles,
-}
-
-impl From<Sample> for SampleBody {
-    fn from(sample: Sample) -> Self {
-        Self {
-            connections: sample.connections,
-            failed: sample.failed,
-            subscribed: sample.subscribed,
-            published_frames: sample.published_frames,
-            counts: sample.counts,
-            latency: sample.latency,
-        }
-    }
 }
 
 impl Summary {
@@ -145,15 +122,21 @@ impl fmt::Display for Phase {
 
 impl fmt::Display for Sample {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let SampleBody {
+            connections,
+            counts,
+            latency,
+            ..
+        } = &self.body;
         write!(
             f,
             "{}: {} sessions, {} frames, {} groups lost, p50 {:.2} ms, p99 {:.2} ms",
             self.phase,
-            self.connections,
-            self.counts.frames,
-            self.counts.lost_groups + self.counts.cut_groups,
-            self.latency.p50 as f64 / 1000.0,
-            self.latency.p99 as f64 / 1000.0
+            connections,
+            counts.frames,
+            counts.lost_groups + counts.cut_groups,
+            latency.p50 as f64 / 1000.0,
+            latency.p99 as f64 / 1000.0
         )
     }
 }

@@ -84,6 +84,13 @@ impl Twins {
         }
         Ok(())
     }
+
+    /// Waits until groups come from the other node; returns the longest pause since `start`.
+    async fn moved(&self, start: SystemTime) -> anyhow::Result<Duration> {
+        self.reader.goes_on(30, LIMIT).await?;
+        self.once(start)?;
+        Ok(longest_pause(&self.reader.arrivals(), start))
+    }
 }
 
 pub(super) async fn killed(stage: &mut Stage) -> anyhow::Result<Outcome> {
@@ -91,10 +98,7 @@ pub(super) async fn killed(stage: &mut Stage) -> anyhow::Result<Outcome> {
     let start = SystemTime::now();
     stage.kill(twins.serving);
     let noticed = twins.unannounced(start).await?;
-    twins.reader.goes_on(30, LIMIT).await?;
-    twins.once(start)?;
-    let arrivals = twins.reader.arrivals();
-    let pause = longest_pause(&arrivals, start);
+    let pause = twins.moved(start).await?;
     Ok(Outcome {
         recovery: noticed.max(pause),
         lost: twins.reader.lost().await,
@@ -114,10 +118,7 @@ pub(super) async fn leaves(stage: &mut Stage) -> anyhow::Result<Outcome> {
     let told = twins.unannounced(start).await?;
     stage.ended(twins.serving).await?;
     let ended = since(start);
-    twins.reader.goes_on(30, LIMIT).await?;
-    twins.once(start)?;
-    let arrivals = twins.reader.arrivals();
-    let pause = longest_pause(&arrivals, start);
+    let pause = twins.moved(start).await?;
     Ok(Outcome {
         recovery: told.max(pause),
         lost: twins.reader.lost().await,
