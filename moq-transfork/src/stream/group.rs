@@ -66,7 +66,7 @@ impl<S: wt::Session> GroupWriter<S> {
         let (dialect, mut bytes) = (self.writer.dialect(), Output::default());
         UniType::Group.encode(&mut bytes, dialect)?;
         header.encode(&mut bytes, dialect)?;
-        Ok(bytes.take().freeze())
+        Ok(bytes.into_inner().freeze())
     }
 
     /// Writes bytes of the group in wire form. Not cancel-safe.

@@ -19,7 +19,7 @@ use crate::session::state::State;
 /// How far a delivery has come.
 pub(super) enum Progress<S: wt::Session> {
     /// The transport has the whole group. What remains is that the peer acknowledges it.
-    Sent(Delivery<S>),
+    Sent(Box<Delivery<S>>),
     /// It is over.
     Ended(Delivered),
 }
@@ -32,7 +32,7 @@ pub(super) struct Delivered {
     pub(super) outcome: Result<(), Error>,
 }
 
-/// One group on its way.
+/// One group on its way, in a box: it changes hands several times.
 pub(super) struct Delivery<S: wt::Session> {
     state: Arc<State<S>>,
     writer: GroupWriter<S>,
@@ -50,8 +50,8 @@ impl<S: wt::Session> Delivery<S> {
         writer: GroupWriter<S>,
         group: GroupConsumer,
         orders: Orders,
-    ) -> Self {
-        Self {
+    ) -> Box<Self> {
+        Box::new(Self {
             state,
             writer,
             group,
@@ -59,7 +59,7 @@ impl<S: wt::Session> Delivery<S> {
             opened: Instant::now(),
             priority: None,
             begun: false,
-        }
+        })
     }
 
     pub(super) fn sequence(&self) -> u64 {
@@ -67,7 +67,7 @@ impl<S: wt::Session> Delivery<S> {
     }
 
     /// Sends the group to its end, or until it is given up.
-    pub(super) async fn send(mut self, subscribe: u64) -> Progress<S> {
+    pub(super) async fn send(mut self: Box<Self>, subscribe: u64) -> Progress<S> {
         match self.send_all(subscribe).await {
             Ok(()) => Progress::Sent(self),
             Err(error) => Progress::Ended(self.end(Err(error))),
@@ -140,7 +140,7 @@ impl<S: wt::Session> Delivery<S> {
 
     /// Waits until the peer has it all, or it is given up: until then it can be, to make way for
     /// newer ones.
-    pub(super) async fn acknowledged(mut self) -> Delivered {
+    pub(super) async fn acknowledged(mut self: Box<Self>) -> Delivered {
         let outcome = loop {
             // The stream is needed while it is waited for, to change its priority.
             let ordered = self.orders.look(self.sequence());
@@ -153,7 +153,7 @@ impl<S: wt::Session> Delivery<S> {
                 orders,
                 priority,
                 ..
-            } = &mut self;
+            } = &mut *self;
             let mut closed = pin!(writer.closed());
             let closed = poll_fn(|cx| {
                 if let Poll::Ready(closed) = closed.as_mut().poll(cx) {

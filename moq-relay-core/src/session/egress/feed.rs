@@ -119,7 +119,7 @@ impl<S: wt::Session> Feed<S> {
     /// Feeds the subscriber until the track ends, the subscriber has `left`, or this side drains.
     /// Returns how it ended and the subscribe stream, if that can still be ended.
     pub(super) async fn run(
-        mut self,
+        mut self: Box<Self>,
         left: BoxFuture<'static, Result<(), Error>>,
         mut subscription: watch::Receiver<Subscription>,
     ) -> (Result<(), Error>, Option<SubscribeWriter<S>>) {
@@ -172,7 +172,7 @@ impl<S: wt::Session> Feed<S> {
         others: &mut FuturesUnordered<Pin<Box<F>>>,
         subscription: &mut watch::Receiver<Subscription>,
         waker: &Waker,
-    ) -> Poll<Option<Delivery<S>>> {
+    ) -> Poll<Option<Box<Delivery<S>>>> {
         let mut cx = Context::from_waker(waker);
         if !others.is_empty()
             && let Poll::Ready(Some(progress)) = others.poll_next_unpin(&mut cx)
@@ -188,7 +188,7 @@ impl<S: wt::Session> Feed<S> {
         &mut self,
         cx: &mut Context<'_>,
         subscription: &mut watch::Receiver<Subscription>,
-    ) -> Poll<Option<Delivery<S>>> {
+    ) -> Poll<Option<Box<Delivery<S>>>> {
         if let Poll::Ready(Some(event)) = self.events.poll_next_unpin(cx) {
             self.follow_event(event);
             return Poll::Ready(None);
@@ -300,7 +300,7 @@ impl<S: wt::Session> Feed<S> {
         &mut self,
         ready: Result<Ready, Error>,
         cx: &mut Context<'_>,
-    ) -> Option<Delivery<S>> {
+    ) -> Option<Box<Delivery<S>>> {
         match ready {
             Ok(Ready::Group(_)) if self.crowd().is_some() => self.shed(),
             Ok(Ready::Group(found)) => {
@@ -330,7 +330,7 @@ impl<S: wt::Session> Feed<S> {
         &mut self,
         opened: Result<GroupWriter<S>, Error>,
         found: Option<Found>,
-    ) -> Option<Delivery<S>> {
+    ) -> Option<Box<Delivery<S>>> {
         let writer = match opened {
             Ok(writer) => writer,
             Err(error) => {

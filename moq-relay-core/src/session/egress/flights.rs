@@ -41,7 +41,7 @@ struct Sent<S: wt::Session> {
     flight: Flight,
     at: Instant,
     /// `None` while something else waits for the acknowledgement.
-    delivery: Option<Delivery<S>>,
+    delivery: Option<Box<Delivery<S>>>,
 }
 
 /// When groups are too old.
@@ -58,7 +58,7 @@ pub(super) enum Late<S: wt::Session> {
     /// It is still being sent, or waited for.
     Flying(u64),
     /// It was sent.
-    Sent(Delivery<S>),
+    Sent(Box<Delivery<S>>),
 }
 
 impl<S: wt::Session> Flights<S> {
@@ -140,7 +140,7 @@ impl<S: wt::Session> Flights<S> {
     }
 
     /// The transport has a group whole.
-    pub(super) fn sent(&mut self, delivery: Delivery<S>, now: Instant, patience: Patience) {
+    pub(super) fn sent(&mut self, delivery: Box<Delivery<S>>, now: Instant, patience: Patience) {
         let Some(mut flight) = self.take_sending(delivery.sequence()) else {
             return;
         };
@@ -180,7 +180,7 @@ impl<S: wt::Session> Flights<S> {
     }
 
     /// Hands out the groups that were sent so long ago, for their acknowledgement to be waited for.
-    pub(super) fn unacknowledged(&mut self, age: Duration, now: Instant) -> Vec<Delivery<S>> {
+    pub(super) fn unacknowledged(&mut self, age: Duration, now: Instant) -> Vec<Box<Delivery<S>>> {
         let sent = self.sent.iter_mut().filter(|sent| sent.at + age <= now);
         sent.filter_map(|sent| sent.delivery.take()).collect()
     }
@@ -207,7 +207,7 @@ impl<S: wt::Session> Flights<S> {
     }
 
     /// Takes out a sent group, to be given up.
-    pub(super) fn take(&mut self, sequence: u64) -> Option<Delivery<S>> {
+    pub(super) fn take(&mut self, sequence: u64) -> Option<Box<Delivery<S>>> {
         let mut sent = self.sent.iter_mut();
         sent.find(|sent| sent.flight.sequence() == sequence)?
             .delivery

@@ -55,10 +55,8 @@ pub(super) async fn serve<S: wt::Session>(
             match writer.info(&info_message(latest.clone())).await {
                 Ok(()) => {
                     // Boxed, so that what came before it takes no room beside it.
-                    Feed::new(state, source, subscribe, track, latest.info, writer)
-                        .run(left, subscription)
-                        .boxed()
-                        .await
+                    let feed = Feed::new(state, source, subscribe, track, latest.info, writer);
+                    Box::new(feed).run(left, subscription).boxed().await
                 }
                 Err(error) => (Err(error.into()), Some(writer)),
             }

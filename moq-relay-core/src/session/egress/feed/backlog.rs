@@ -78,7 +78,7 @@ impl<S: wt::Session> Feed<S> {
     }
 
     /// Gives up a group that was sent, unless the peer has it.
-    fn give_up(&mut self, mut delivery: Delivery<S>) {
+    fn give_up(&mut self, mut delivery: Box<Delivery<S>>) {
         let outcome = delivery.try_acknowledged();
         let delivered = delivery.end(outcome.unwrap_or(Err(Error::Expired)));
         self.delivered(delivered);
