@@ -30,7 +30,7 @@ impl<S: wt::Session> Feed<S> {
         {
             self.shedding = true;
             match self.flights.take(oldest) {
-                Some(delivery) => self.give_up(delivery),
+                Some(delivery) => self.give_up(*delivery),
                 None => self.condemn(oldest),
             }
         }
@@ -56,7 +56,7 @@ impl<S: wt::Session> Feed<S> {
         let now = Instant::now();
         for late in self.flights.late(self.patience(), now) {
             match late {
-                Late::Sent(delivery) => self.give_up(delivery),
+                Late::Sent(delivery) => self.give_up(*delivery),
                 Late::Flying(sequence) => self.condemn(sequence),
             }
         }
@@ -78,7 +78,7 @@ impl<S: wt::Session> Feed<S> {
     }
 
     /// Gives up a group that was sent, unless the peer has it.
-    fn give_up(&mut self, mut delivery: Box<Delivery<S>>) {
+    fn give_up(&mut self, mut delivery: Delivery<S>) {
         let outcome = delivery.try_acknowledged();
         let delivered = delivery.end(outcome.unwrap_or(Err(Error::Expired)));
         self.delivered(delivered);
