@@ -1,5 +1,6 @@
 //! Where everyone in a benchmark writes what happened.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -27,8 +28,8 @@ pub(super) struct Board {
     pub(super) arrived: Notify,
     /// When listeners knew all tracks, in microseconds since the first was published.
     pub(super) announced: Mutex<Latency>,
-    /// From when a frame was due to when it was there, of frames due in the window.
-    latency: Mutex<Latency>,
+    /// When it is measured, and how long frames took that were due then.
+    windows: Mutex<Vec<Window>>,
     /// From the request to the first whole frame.
     join: Mutex<Latency>,
     /// How much of that was more than the path's round trip.
@@ -37,9 +38,25 @@ pub(super) struct Board {
     round_trip: Mutex<Latency>,
     /// From when a frame was due to when it was written: how late this program itself was.
     lag: Mutex<Latency>,
-    /// When measuring began and ends, in microseconds since the Unix epoch.
-    window: (AtomicU64, AtomicU64),
     subscriptions: Mutex<Vec<Arc<Subscription>>>,
+}
+
+/// A time in which it is measured.
+struct Window {
+    /// In microseconds since the Unix epoch.
+    due: Range<u64>,
+    company: Company,
+    /// From when a frame was due to when it was there, of frames due in the window.
+    latency: Latency,
+}
+
+/// Whom the subscribers that count have beside them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Company {
+    /// Whoever is always there.
+    Usual,
+    /// Slow readers, who come and go.
+    Slow,
 }
 
 /// A number that everyone adds to.
@@ -55,6 +72,8 @@ pub(super) struct Subscription {
     /// When it was asked for.
     asked: u64,
     joined: AtomicBool,
+    /// Whether it has ended of its own accord, and is owed nothing more.
+    left: AtomicBool,
     tally: Mutex<Tally>,
 }
 
@@ -85,12 +104,11 @@ impl Default for Board {
             delivered: Counter::default(),
             arrived: Notify::new(),
             announced: Mutex::default(),
-            latency: Mutex::default(),
+            windows: Mutex::default(),
             join: Mutex::default(),
             beyond: Mutex::default(),
             round_trip: Mutex::default(),
             lag: Mutex::default(),
-            window: (AtomicU64::new(u64::MAX), AtomicU64::new(u64::MAX)),
             subscriptions: Mutex::default(),
         }
     }
@@ -104,6 +122,7 @@ impl Board {
             counts,
             asked: now_micros(),
             joined: AtomicBool::new(false),
+            left: AtomicBool::new(false),
             tally: Mutex::default(),
         });
         lock(&self.subscriptions).push(Arc::clone(&subscription));
@@ -111,25 +130,37 @@ impl Board {
     }
 
     /// Measures what is due from now on.
-    pub(super) fn open_window(&self) {
-        self.window.0.store(now_micros(), Relaxed);
+    pub(super) fn open_window(&self, company: Company) {
+        lock(&self.windows).push(Window {
+            due: now_micros()..u64::MAX,
+            company,
+            latency: Latency::default(),
+        });
     }
 
     /// Measures nothing any more that is due from now on.
     pub(super) fn close_window(&self) {
-        self.window.1.store(now_micros(), Relaxed);
+        if let Some(window) = lock(&self.windows).last_mut() {
+            window.due.end = now_micros();
+        }
     }
 
-    fn in_window(&self, due: u64) -> bool {
-        (self.window.0.load(Relaxed)..self.window.1.load(Relaxed)).contains(&due)
+    /// Does something with the window that a frame was due in: the last as a rule, but one that
+    /// comes very late belongs to one before.
+    fn measured(&self, due: u64, note: impl FnOnce(&mut Window)) {
+        let mut windows = lock(&self.windows);
+        let mut newest_first = windows.iter_mut().rev();
+        newest_first
+            .find(|window| window.due.contains(&due))
+            .map(note);
     }
 
     /// Takes a frame that was written now and due then.
     pub(super) fn wrote(&self, due: u64) {
         self.published.count();
-        if self.in_window(due) {
+        self.measured(due, |_window| {
             lock(&self.lag).record(now_micros().saturating_sub(due));
-        }
+        });
     }
 
     /// Takes a whole frame of a group; `round_trip` is asked for with the first.
@@ -151,9 +182,9 @@ impl Board {
         lock(&to.tally).frame(frame.len());
         if to.counts {
             let now = now_micros();
-            if self.in_window(stamp.micros) {
-                lock(&self.latency).record(now.saturating_sub(stamp.micros));
-            }
+            self.measured(stamp.micros, |window| {
+                window.latency.record(now.saturating_sub(stamp.micros));
+            });
             if !to.joined.swap(true, Relaxed) {
                 self.joined(now.saturating_sub(to.asked), round_trip());
             }
@@ -175,6 +206,9 @@ impl Board {
     pub(super) fn close(&self, last: impl Fn(usize) -> Option<u64>) {
         for subscription in lock(&self.subscriptions).iter() {
             let mut tally = lock(&subscription.tally);
+            if subscription.left.load(Relaxed) {
+                continue;
+            }
             if let Some(last) = last(subscription.track) {
                 tally.prove(last);
             }
@@ -201,9 +235,24 @@ impl Board {
         reading
     }
 
-    /// Returns the latencies of frames, which are due in the window.
-    pub(super) fn latency(&self) -> Quantiles {
-        lock(&self.latency).quantiles()
+    /// Returns the latencies of frames that were due in a window with this company.
+    pub(super) fn latency(&self, company: Company) -> Quantiles {
+        let mut all = Latency::default();
+        for window in lock(&self.windows).iter() {
+            if window.company == company {
+                all.add(&window.latency);
+            }
+        }
+        all.quantiles()
+    }
+
+    /// Returns the latencies of each window.
+    pub(super) fn windows(&self) -> Vec<Quantiles> {
+        let windows = lock(&self.windows);
+        windows
+            .iter()
+            .map(|window| window.latency.quantiles())
+            .collect()
     }
 
     /// Returns how long joining took, how much of it was more than a round trip, and that.
@@ -224,6 +273,11 @@ impl Subscription {
 
     pub(super) fn end(&self, end: GroupEnd) {
         lock(&self.tally).end(end);
+    }
+
+    /// Ends it: what is under way is not waited for.
+    pub(super) fn leave(&self) {
+        self.left.store(true, Relaxed);
     }
 
     pub(super) fn prove(&self, group: u64) {

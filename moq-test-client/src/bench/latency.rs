@@ -48,6 +48,14 @@ impl Latency {
         }
     }
 
+    /// Adds all of another.
+    pub fn add(&mut self, other: &Self) {
+        if let (Some(histogram), Some(other)) = (&mut self.histogram, &other.histogram) {
+            // Both have the same bounds.
+            let _ = histogram.add(other);
+        }
+    }
+
     /// Returns the quantiles of all so far.
     #[must_use]
     pub fn quantiles(&self) -> Quantiles {
@@ -117,6 +125,22 @@ mod tests {
             near(all.p50, 500) && near(all.p99, 500) && near(all.max, 2_000_000),
             "{all:?}"
         );
+    }
+
+    #[test]
+    fn two_together_are_as_one() {
+        let [mut one, mut other, mut all] = [(); 3].map(|()| Latency::default());
+        for micros in 1..=1000 {
+            let part = if micros % 3 == 0 {
+                &mut one
+            } else {
+                &mut other
+            };
+            part.record(micros);
+            all.record(micros);
+        }
+        one.add(&other);
+        assert_eq!(one.quantiles(), all.quantiles());
     }
 
     #[test]

@@ -7,11 +7,13 @@ use moq_relay_core::error::Error;
 use moq_relay_core::model::group::GroupProducer;
 use moq_relay_core::model::track::{TrackInfo, TrackProducer};
 use moq_relay_core::tracks::Tracks;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::board::{Board, now_micros};
 use super::flood::Flood;
 use super::plan::{Plan, Shape};
+use super::rounds::Rounds;
 use super::schedule::Schedule;
 use super::timer::Timer;
 use crate::payload::{Stamp, encode};
@@ -20,6 +22,7 @@ use crate::payload::{Stamp, encode};
 pub(super) struct Pacer {
     schedule: Schedule,
     tracks: Vec<Track>,
+    rounds: Option<Rounds>,
 }
 
 struct Track {
@@ -30,6 +33,13 @@ struct Track {
     group: Option<u64>,
     /// The place in it of the next frame.
     frame: u32,
+}
+
+/// The time that frames are due in.
+struct Time {
+    /// When it began, in microseconds since the Unix epoch, if there are no rounds.
+    start: u64,
+    rounds: Option<Rounds>,
 }
 
 /// Whether a group that ends is followed by another.
@@ -49,6 +59,7 @@ impl Pacer {
         let mut pacer = Self {
             schedule: Schedule::default(),
             tracks: Vec::new(),
+            rounds: plan.rounds,
         };
         for (publisher, set) in sets.iter().enumerate() {
             let shape = plan.shape(publisher);
@@ -80,7 +91,10 @@ impl Pacer {
         board: Arc<Board>,
         stop: CancellationToken,
     ) -> anyhow::Result<()> {
-        let start = now_micros();
+        let time = Time {
+            start: now_micros(),
+            rounds: self.rounds,
+        };
         let timer = Timer::new()?;
         loop {
             let next = if stop.is_cancelled() {
@@ -88,10 +102,10 @@ impl Pacer {
             } else {
                 Next::Group
             };
-            let elapsed = Duration::from_micros(now_micros().saturating_sub(start));
-            while let Some(due) = self.schedule.take(elapsed) {
-                let micros = start + due.at.as_micros() as u64;
-                self.write(due.track, micros, next, &board)?;
+            let now = now_micros();
+            let own = time.own(now);
+            while let Some(due) = self.schedule.take(own) {
+                self.write(due.track, time.clock(due.at), next, &board)?;
             }
             if next == Next::Nothing && self.is_complete() {
                 return Ok(());
@@ -100,8 +114,9 @@ impl Pacer {
                 stop.cancelled().await;
                 continue;
             };
+            let wait = Duration::from_micros(time.clock(at).saturating_sub(now));
             tokio::select! {
-                () = timer.wait(at.saturating_sub(elapsed)) => {}
+                () = timer.wait(wait) => {}
                 () = stop.cancelled(), if next == Next::Group => {}
             }
         }
@@ -121,6 +136,7 @@ impl Pacer {
     ) -> anyhow::Result<()> {
         let mut turns = (0..self.tracks.len()).cycle();
         while !stop.is_cancelled() {
+            self.await_turn().await;
             while flood.has_room(&board) {
                 let Some(track) = turns.next() else { break };
                 self.write(track, now_micros(), Next::Group, &board)?;
@@ -136,6 +152,14 @@ impl Pacer {
             }
         }
         Ok(())
+    }
+
+    /// Waits while it is another's turn.
+    async fn await_turn(&self) {
+        let Some(rounds) = &self.rounds else { return };
+        let now = now_micros();
+        let next = rounds.clock(rounds.own(now));
+        sleep(Duration::from_micros(next.saturating_sub(now))).await;
     }
 
     fn write(&mut self, index: usize, due: u64, next: Next, board: &Board) -> Result<(), Error> {
@@ -155,6 +179,22 @@ impl Pacer {
     /// Tells the newest group of a track.
     pub(super) fn newest(&self, track: usize) -> Option<u64> {
         self.tracks.get(track)?.group
+    }
+}
+
+impl Time {
+    fn own(&self, now: u64) -> Duration {
+        match &self.rounds {
+            Some(rounds) => rounds.own(now),
+            None => Duration::from_micros(now.saturating_sub(self.start)),
+        }
+    }
+
+    fn clock(&self, own: Duration) -> u64 {
+        match &self.rounds {
+            Some(rounds) => rounds.clock(own),
+            None => self.start + own.as_micros() as u64,
+        }
     }
 }
 

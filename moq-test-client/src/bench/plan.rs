@@ -5,6 +5,7 @@ use std::time::Duration;
 use moq_transfork::path::{Path, PathError};
 
 use super::range::{Aspect, Range};
+use super::rounds::Rounds;
 use super::schedule::Beat;
 use crate::dial::DialOptions;
 use crate::payload::HEADER_LEN;
@@ -30,6 +31,8 @@ pub struct Plan {
     pub slow: usize,
     /// How many bytes a second a slow one reads.
     pub slow_rate: u64,
+    /// Whether slow readers are always there, or come for every second round and go.
+    pub slow_stay: Stay,
     /// Connections that only follow what is announced.
     pub listeners: usize,
     /// Frames a second.
@@ -47,6 +50,10 @@ pub struct Plan {
     pub seed: u64,
     /// Over how long the subscribers come.
     pub ramp: Duration,
+    /// How long each of them stays from its subscription on: to the end, if nothing is said.
+    pub stay: Option<Duration>,
+    /// Measured in rounds instead of for one `duration` after a `warmup`.
+    pub rounds: Option<Rounds>,
     /// Between the last of them and the measurement.
     pub warmup: Duration,
     /// How long is measured.
@@ -67,6 +74,16 @@ pub enum Role {
     Publish,
     /// Subscribers and listeners.
     Subscribe,
+}
+
+/// When somebody is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Stay {
+    /// From the beginning to the end.
+    #[default]
+    Always,
+    /// In every second round, from its beginning to its end; not in the first.
+    EverySecondRound,
 }
 
 /// What one publisher's tracks are like.
@@ -166,6 +183,18 @@ impl Plan {
         subscriber < self.slow
     }
 
+    /// Whether this subscriber comes and goes.
+    pub(super) fn is_passing(&self, subscriber: usize) -> bool {
+        self.is_slow(subscriber) && self.slow_stay == Stay::EverySecondRound
+    }
+
+    /// The time between two frames, if there is one track alone.
+    pub(super) fn gap(&self) -> Option<Duration> {
+        let rate = self.shape(0).rate;
+        let is_even = self.tracks() == 1 && rate > 0.0 && self.in_flight.is_none();
+        is_even.then(|| Duration::from_secs_f64(rate.recip()))
+    }
+
     /// What the tracks of a publisher are like.
     pub(super) fn shape(&self, publisher: usize) -> Shape {
         Shape {
@@ -214,6 +243,7 @@ pub(super) mod tests {
             subscriptions: Range::exactly(3),
             slow: 1,
             slow_rate: 1000,
+            slow_stay: Stay::Always,
             listeners: 0,
             rate: Range {
                 low: 10.0,
@@ -228,6 +258,8 @@ pub(super) mod tests {
             key_frame: 10,
             seed: 1,
             ramp: Duration::ZERO,
+            stay: None,
+            rounds: None,
             warmup: Duration::ZERO,
             duration: Duration::from_secs(1),
             drain: Duration::from_secs(1),

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::board::{Board, lock};
+use super::board::{Board, Company, lock};
 use super::connection::{Connection, Connector, Pace};
 use super::flood::Flood;
 use super::listener::Listener;
@@ -34,15 +34,23 @@ const FOREVER: Duration = Duration::from_secs(3600);
 const MANY: usize = 1 << 20;
 
 /// A benchmark under way.
-struct Run {
-    plan: Arc<Plan>,
-    board: Arc<Board>,
-    connector: Connector,
+pub(super) struct Run {
+    pub(super) plan: Arc<Plan>,
+    pub(super) board: Arc<Board>,
+    pub(super) connector: Connector,
     start: Instant,
     samples: mpsc::Sender<Sample>,
-    stop: CancellationToken,
+    pub(super) stop: CancellationToken,
     sessions: JoinSet<()>,
     publishers: Vec<Connection>,
+}
+
+/// What came while it was measured.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Measured {
+    time: Duration,
+    frames: u64,
+    bytes: u64,
 }
 
 /// Plays a plan and returns what came of it. Samples are sent on the way; cancelling `stop` cuts
@@ -206,28 +214,31 @@ impl Run {
         Ok(())
     }
 
-    /// Lets the subscribers come, and measures. Returns how long, and what there was before.
-    async fn measure(&mut self) -> anyhow::Result<(Duration, Sample, Sample)> {
+    /// Lets the subscribers come, and measures.
+    async fn measure(&mut self) -> anyhow::Result<Measured> {
         self.tell(Phase::Ramp).await;
         if self.plan.role != Role::Publish {
             self.subscribe().await?;
         }
+        if let Some(rounds) = self.plan.rounds {
+            return self.measure_rounds(&rounds).await;
+        }
         self.tell(Phase::Warmup).await;
         self.watch(Phase::Warmup, self.plan.warmup).await;
-        self.board.open_window();
+        self.board.open_window(Company::Usual);
         let began = Instant::now();
         let before = self.tell(Phase::Steady).await;
         self.watch(Phase::Steady, self.plan.duration).await;
         self.board.close_window();
         let took = began.elapsed();
         let after = self.tell(Phase::Drain).await;
-        Ok((took, before, after))
+        Ok(Measured::between(took, &before, &after))
     }
 
     /// Starts the subscribers one after the other, and waits for the last to have its answers.
     async fn subscribe(&mut self) -> anyhow::Result<()> {
         let (begin, count) = (Instant::now(), self.plan.subscribers);
-        for index in 0..count {
+        for index in (0..count).filter(|&index| !self.plan.is_passing(index)) {
             sleep_until(begin + self.plan.ramp.mul_f64(index as f64 / count as f64)).await;
             let board = Arc::clone(&self.board);
             let plan = Arc::clone(&self.plan);
@@ -236,11 +247,17 @@ impl Run {
             self.sessions.spawn(async move {
                 let ended = subscriber.await;
                 tracing::debug!(?ended, index, "a subscriber's session ended");
-                board.failed.count();
+                if ended.is_err() {
+                    board.failed.count();
+                }
             });
         }
-        let owed = self.plan.owed() as u64;
-        let everyone = self.plan.publishers_here() + self.plan.listeners + count;
+        let passing = (0..count).filter(|&index| self.plan.is_passing(index));
+        let (passing, passed) = passing.fold((0, 0), |(count, owed), index| {
+            (count + 1, owed + self.plan.tracks_of(index).count())
+        });
+        let owed = (self.plan.owed() - passed) as u64;
+        let everyone = self.plan.publishers_here() + self.plan.listeners + count - passing;
         let complete = async {
             let board = &self.board;
             while board.failed.get() == 0
@@ -285,7 +302,7 @@ impl Run {
         }
     }
 
-    async fn tell(&self, phase: Phase) -> Sample {
+    pub(super) async fn tell(&self, phase: Phase) -> Sample {
         let sample = self.sample(phase);
         // Nobody listening is no reason to stop measuring.
         let _ = self.samples.send(sample).await;
@@ -308,19 +325,19 @@ impl Run {
             subscribed: board.subscribed.get(),
             published_frames: board.published.get(),
             counts: board.read().counts,
-            latency: board.latency(),
+            latency: board.latency(Company::Usual),
         }
     }
 
-    fn summary(&self, (took, before, after): (Duration, Sample, Sample)) -> Summary {
+    fn summary(&self, measured: Measured) -> Summary {
         let last = self.body();
         let [join, beyond, round_trip] = self.board.joins();
         let reading = self.board.read();
         let expected = self.plan.role == Role::Subscribe || last.published_frames > 0;
         Summary {
-            steady_seconds: took.as_secs_f64(),
-            steady_frames: after.body.counts.frames - before.body.counts.frames,
-            steady_bytes: after.body.counts.bytes - before.body.counts.bytes,
+            steady_seconds: measured.time.as_secs_f64(),
+            steady_frames: measured.frames,
+            steady_bytes: measured.bytes,
             loss: loss(&last.counts),
             silent: if expected { reading.silent } else { 0 },
             slow_frames: reading.slow_frames,
@@ -328,6 +345,8 @@ impl Run {
             beyond,
             round_trip,
             lag: self.board.lag(),
+            latency_beside_slow: self.board.latency(Company::Slow),
+            windows: self.board.windows(),
             announced: lock(&self.board.announced).quantiles(),
             last,
         }
@@ -341,6 +360,24 @@ impl Run {
             closing.spawn(connection.close());
         }
         closing.join_all().await;
+    }
+}
+
+impl Measured {
+    /// What came between two samples.
+    pub(super) fn between(time: Duration, before: &Sample, after: &Sample) -> Self {
+        let [before, after] = [before, after].map(|sample| sample.body.counts);
+        Self {
+            time,
+            frames: after.frames - before.frames,
+            bytes: after.bytes - before.bytes,
+        }
+    }
+
+    pub(super) fn add(&mut self, other: &Self) {
+        self.time += other.time;
+        self.frames += other.frames;
+        self.bytes += other.bytes;
     }
 }
 

@@ -22,6 +22,10 @@ pub enum Phase {
     Warmup,
     /// It is measured.
     Steady,
+    /// A round's window opens.
+    Open,
+    /// A round's window closes.
+    Close,
     /// It is no longer measured; what is under way still arrives.
     Drain,
 }
@@ -40,7 +44,7 @@ pub struct Sample {
 }
 
 /// What a benchmark found.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 #[serde(tag = "event", rename = "result")]
 pub struct Summary {
     /// Everything at the end.
@@ -66,6 +70,10 @@ pub struct Summary {
     pub round_trip: Quantiles,
     /// How late this program itself wrote: above a few milliseconds it measures itself.
     pub lag: Quantiles,
+    /// How long frames took in the rounds in which slow readers had come.
+    pub latency_beside_slow: Quantiles,
+    /// How long frames took in each window, one after the other.
+    pub windows: Vec<Quantiles>,
     /// From the publishing of the first track to when a listener knew all.
     pub announced: Quantiles,
 }
@@ -115,6 +123,8 @@ impl fmt::Display for Phase {
             Self::Ramp => "ramp",
             Self::Warmup => "warm-up",
             Self::Steady => "steady",
+            Self::Open => "window open",
+            Self::Close => "window closed",
             Self::Drain => "drain",
         })
     }
@@ -174,6 +184,9 @@ impl fmt::Display for Summary {
             counts.corrupt_frames
         )?;
         writeln!(f, "latency        {}", last.latency)?;
+        if self.latency_beside_slow.count > 0 {
+            writeln!(f, "beside slow    {}", self.latency_beside_slow)?;
+        }
         writeln!(f, "first frame    {}", self.join)?;
         writeln!(f, "round trip     {}", self.round_trip)?;
         if self.announced.count > 0 {

@@ -11,7 +11,7 @@ use moq_transfork::dialect::Dialect;
 use moq_transfork::message::{GroupOrder, Priority, Subscribe};
 use moq_transfork::setup;
 use moq_transfork::stream::{self, GroupReader, Request, SubscribeReplies};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 use web_transport_quinn::{RecvStream, Session};
 
 use super::board::{Board, Subscription, lock};
@@ -39,7 +39,8 @@ struct Throttle {
     free_at: Mutex<Instant>,
 }
 
-/// Connects, subscribes as the plan says, and reads until dropped.
+/// Connects, subscribes as the plan says, and reads until dropped, or for as long as the plan has
+/// it stay.
 ///
 /// # Errors
 ///
@@ -78,7 +79,20 @@ pub(super) async fn run(
         replies.push(follow(reply, Arc::clone(&subscription), Arc::clone(&board)));
         subscriber.subscriptions.push(subscription);
     }
-    subscriber.read(replies).await
+    let Some(stay) = plan.stay else {
+        return subscriber.read(replies).await;
+    };
+    match timeout(stay, subscriber.read(replies)).await {
+        Ok(ended) => ended,
+        Err(_time_to_go) => {
+            subscriber
+                .subscriptions
+                .iter()
+                .for_each(|left| left.leave());
+            connection.close().await;
+            Ok(())
+        }
+    }
 }
 
 fn subscribe(id: u64, path: moq_transfork::path::Path) -> Subscribe {

@@ -10,7 +10,7 @@ use self::results::{Failure, Machine, Results};
 use self::shape::{Shape, batches};
 use self::stage::Programs;
 use self::target::{Running, Streams, Target, turns};
-use self::trial::Attempt;
+use self::trial::{Attempt, Failed};
 use crate::cargo::{self, Binaries};
 use crate::client::Transport;
 use crate::interop::peers::{Folder, SEED};
@@ -224,6 +224,9 @@ fn failure(attempt: &Attempt<'_>, error: &anyhow::Error) -> Failure {
         target: attempt.target.name().to_owned(),
         run: attempt.run,
         reason: last.unwrap_or_default().to_owned(),
+        busy: error
+            .downcast_ref::<Failed>()
+            .and_then(|failed| failed.busy),
     }
 }
 

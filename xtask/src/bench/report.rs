@@ -1,6 +1,6 @@
 //! The figures as tables: on the terminal and on the page.
 
-use super::results::{FLOOR, Failure, Figure, Results, SEED, Trial};
+use super::results::{Busy, FLOOR, Failure, Figure, Results, SEED, Trial};
 use super::shape::{Focus, Shape};
 use super::stats::Spread;
 
@@ -92,9 +92,16 @@ pub(super) fn remarks(results: &Results, shape: &Shape) -> Vec<String> {
             target,
             run,
             reason,
+            busy,
             ..
         } = failure;
-        remarks.push(format!("{target} failed in run {}: {reason}", run + 1));
+        let busy = busy.map_or_else(String::new, |Busy { cpu, seconds }| {
+            format!("; it had used {cpu:.1} s of its processor in the {seconds:.1} s since the load began")
+        });
+        remarks.push(format!(
+            "{target} failed in run {}: {reason}{busy}",
+            run + 1
+        ));
     }
     for target in results.targets(shape.name) {
         remarks.extend(harm(results, shape, target));
@@ -204,10 +211,17 @@ mod tests {
             target: "seed".to_owned(),
             run: 1,
             reason: "timed out".to_owned(),
+            busy: Some(Busy {
+                cpu: 9.9,
+                seconds: 10.2,
+            }),
         });
         assert_eq!(
             remarks(&results, &ALL[0]),
-            ["seed failed in run 2: timed out"]
+            [
+                "seed failed in run 2: timed out; it had used 9.9 s of its processor in the 10.2 s \
+                 since the load began"
+            ]
         );
     }
 

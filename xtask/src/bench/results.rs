@@ -35,6 +35,18 @@ pub(super) struct Failure {
     pub(super) run: u32,
     /// The last that was said.
     pub(super) reason: String,
+    /// What the relay was doing then, if it ran.
+    #[serde(default)]
+    pub(super) busy: Option<Busy>,
+}
+
+/// How busy a relay was that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Busy {
+    /// Processor seconds that it had used.
+    pub(super) cpu: f64,
+    /// Seconds since the load began.
+    pub(super) seconds: f64,
 }
 
 /// Where, when and of what it was measured.

@@ -19,6 +19,8 @@ pub(super) struct Shape {
     pub(super) key_frame: u32,
     /// Milliseconds over which the subscribers come.
     pub(super) ramp: u32,
+    /// Milliseconds that each of them stays, from its subscription on; 0 is to the end.
+    pub(super) stay: u32,
     /// Milliseconds before it is measured.
     pub(super) warmup: u32,
     /// It is measured for no longer than so many seconds: more would tell nothing new.
@@ -86,7 +88,7 @@ impl Shape {
             Rate::Frames(fps) => number("fps", fps),
             Rate::InFlight(frames) => number("in-flight", frames),
         };
-        vec![
+        let mut load = vec![
             number("publishers", self.publishers),
             number("broadcasts", self.broadcasts),
             number("subscribers", self.subscribers),
@@ -100,7 +102,11 @@ impl Shape {
             number("key-frame", self.key_frame),
             format!("--ramp={}ms", self.ramp),
             format!("--warmup={}ms", self.warmup),
-        ]
+        ];
+        if self.stay > 0 {
+            load.push(format!("--stay={}ms", self.stay));
+        }
+        load
     }
 
     /// The arguments of bare quinn's sending side.
@@ -116,6 +122,12 @@ impl Shape {
             format!("--frames-per-group={}", self.grouping),
             format!("--key-frame={}", self.key_frame),
         ]
+    }
+
+    /// How many connections there are in all, that of the load itself included, which waits for
+    /// the tracks.
+    pub(super) fn connections(&self) -> u32 {
+        self.publishers + self.subscribers + self.listeners + 1
     }
 
     /// Whether there are frames at all.

@@ -16,6 +16,7 @@ const FANOUT: Shape = Shape {
     grouping: 30,
     key_frame: 1,
     ramp: 200,
+    stay: 0,
     warmup: 1000,
     at_most: u64::MAX,
     delay: 0,
@@ -67,7 +68,7 @@ const IDLE: Shape = Shape {
 };
 
 /// All of them, in the order they are shown.
-pub(super) const ALL: [Shape; 17] = [
+pub(super) const ALL: [Shape; 18] = [
     FANOUT,
     Shape {
         name: "slow",
@@ -173,10 +174,12 @@ pub(super) const ALL: [Shape; 17] = [
     Shape {
         name: "join",
         about: "300 subscribers come one after the other, 20 ms away each way, to 10 KiB frames at 30/s, \
-                30 a group",
+                30 a group, and stay half a second",
         subscribers: 300,
         // The first has to wait for the publisher too, and who comes meanwhile: 1 in 100.
         ramp: 6000,
+        // A frame to 300 would keep relay and proxy busy for 20 ms, and newcomers wait for that.
+        stay: 500,
         warmup: 200,
         at_most: 1,
         delay: 20,
@@ -191,6 +194,13 @@ pub(super) const ALL: [Shape; 17] = [
         about: "4,000 tracks announced to 20 listeners: an announcement is to cost no more among many",
         broadcasts: 4_000,
         beside: Some(ANNOUNCE.name),
+        ..ANNOUNCE
+    },
+    Shape {
+        name: "announce-1k",
+        about: "1,000 tracks announced to 20 listeners: as many as the published relay can bear",
+        broadcasts: 1_000,
+        beside: None,
         ..ANNOUNCE
     },
     IDLE,

@@ -165,6 +165,8 @@ impl Stage {
         let proxy = Launch::new("proxy", &programs.client).args([
             "impair".to_owned(),
             format!("--to={relay}"),
+            // Everyone, and the publisher and the listener that waits for its track.
+            format!("--max-clients={}", shape.connections()),
             format!("--both=delay={}ms", shape.delay),
         ]);
         let proxy = pinned(self.load_cores(), proxy, None)?;

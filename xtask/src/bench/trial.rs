@@ -1,13 +1,16 @@
 //! One run of one shape against one target.
 
+use std::error::Error;
+use std::fmt;
+use std::process::ExitStatus;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use serde::Deserialize;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
-use super::results::{Join, Trial};
+use super::results::{Busy, Join, Trial};
 use super::shape::{Focus, Shape};
 use super::stage::{self, Programs, Stage};
 use super::syscalls;
@@ -85,6 +88,16 @@ struct Watch {
     notes: Arc<Mutex<Notes>>,
 }
 
+/// The load gave up.
+#[derive(Debug)]
+pub(super) struct Failed {
+    status: ExitStatus,
+    /// What relay and load said last.
+    said: String,
+    /// What the relay did meanwhile.
+    pub(super) busy: Option<Busy>,
+}
+
 /// What is tried.
 pub(super) struct Attempt<'a> {
     pub(super) target: &'a Target,
@@ -116,11 +129,18 @@ impl Attempt<'_> {
         // It is read from only after this, on this same thread.
         let _ = load_pid.set(load.id().context("the load ended at once")?);
         let limit = PATIENCE + Duration::from_secs(seconds);
+        let began = Instant::now();
         let status = timeout(limit, load.wait())
             .await
             .context("the load does not end")??;
-        let said = || format!("{}\n{}", load.log().tail(20).join("\n"), stage.tail());
-        ensure!(status.success(), "the load failed: {status}\n{}", said());
+        if !status.success() {
+            let said = format!("{}\n{}", stage.tail(), load.log().tail(20).join("\n"));
+            let busy = Usage::of(stage.pid).ok().map(|usage| Busy {
+                cpu: usage.cpu,
+                seconds: began.elapsed().as_secs_f64(),
+            });
+            return Err(Failed { status, said, busy }.into());
+        }
         ensure!(
             stage.is_running(),
             "the relay ended under the load\n{}",
@@ -135,6 +155,14 @@ impl Attempt<'_> {
         notes.trial(self)
     }
 }
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the load failed: {}\n{}", self.status, self.said)
+    }
+}
+
+impl Error for Failed {}
 
 impl Watch {
     /// Notes what both processes have used whenever a phase begins.

@@ -9,8 +9,9 @@ use tokio::runtime;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::bench::plan::{Plan, Role};
+use crate::bench::plan::{Plan, Role, Stay};
 use crate::bench::range::{self, Range};
+use crate::bench::rounds::RoundsArgs;
 use crate::bench::run;
 use crate::bench::sample::{Sample, Summary};
 use crate::command::{Context, Outcome, written};
@@ -78,6 +79,10 @@ pub struct Args {
     #[arg(long, value_name = "BYTES", default_value = "10K", value_parser = units::parse_bytes)]
     slow_rate: usize,
 
+    /// When slow ones are there: with every-second-round, what the others have of it is told apart.
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
+    slow_stay: Stay,
+
     /// Connections that only follow what is announced.
     #[arg(long, value_name = "COUNT", default_value_t = 0)]
     listeners: usize,
@@ -114,6 +119,13 @@ pub struct Args {
     /// Over how long the subscribers come [default: 5 ms each].
     #[arg(long, value_name = "DURATION", value_parser = units::parse_duration)]
     ramp: Option<Duration>,
+
+    /// How long each of them stays [default: to the end].
+    #[arg(long, value_name = "DURATION", value_parser = units::parse_duration)]
+    stay: Option<Duration>,
+
+    #[command(flatten)]
+    rounds: RoundsArgs,
 
     /// How long the relay may settle once all are there.
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = units::parse_duration)]
@@ -194,6 +206,10 @@ impl Args {
             self.in_flight.is_none() || self.role == Role::Both,
             "--in-flight needs both roles here: it goes by what arrives"
         );
+        ensure!(
+            self.slow_stay == Stay::Always || self.rounds.rounds().is_some(),
+            "--slow-stay every-second-round needs --rounds"
+        );
         ensure!(!self.interval.is_zero(), "--interval cannot be 0");
         let prefix = match &self.prefix {
             Some(prefix) => prefix.clone(),
@@ -209,6 +225,7 @@ impl Args {
             subscriptions: self.subscriptions,
             slow: self.slow,
             slow_rate: self.slow_rate as u64,
+            slow_stay: self.slow_stay,
             listeners: self.listeners,
             rate: self.fps,
             in_flight: self.in_flight,
@@ -221,6 +238,8 @@ impl Args {
                 .unwrap_or(Duration::from_millis(5) * self.subscribers as u32),
             warmup: self.warmup,
             duration: self.duration,
+            stay: self.stay,
+            rounds: self.rounds.rounds(),
             drain: self.drain,
             interval: self.interval,
         })
