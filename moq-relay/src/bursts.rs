@@ -31,14 +31,15 @@ const OFTEN: u8 = 8;
 
 thread_local! {
     /// What the connection may that is polled on this thread.
-    static POLLED: Cell<Burst> = const { Cell::new(Burst::new(usize::MAX)) };
+    static POLLED: Cell<Burst> = const { Cell::new(Burst::new(u8::MAX)) };
 }
 
-/// What one connection may send at once, and how often that was too little.
+/// What one connection may send at once, and how often that was too little. Small, so that a task
+/// with it is no larger than without.
 #[derive(Clone, Copy, Debug)]
 struct Burst {
     /// Packets in one system call.
-    most: usize,
+    most: u8,
     /// True if the last system call of this turn had as many.
     full: bool,
     /// How often another one had to follow such a one.
@@ -60,7 +61,7 @@ struct Task {
 }
 
 impl Burst {
-    const fn new(most: usize) -> Self {
+    const fn new(most: u8) -> Self {
         Self {
             most,
             full: false,
@@ -71,7 +72,7 @@ impl Burst {
     /// A turn begins; returns how many packets may be sent at once.
     fn begin(&mut self) -> usize {
         self.full = false;
-        self.most
+        self.most.into()
     }
 
     /// So many packets were sent at once.
@@ -82,7 +83,7 @@ impl Burst {
                 *self = Self::new(self.most.saturating_mul(2));
             }
         }
-        self.full = packets >= self.most;
+        self.full = packets >= usize::from(self.most);
     }
 }
 
@@ -199,11 +200,11 @@ mod tests {
 
     #[test]
     fn what_is_polled_on_a_thread_is_not_mistaken_for_another() {
-        let task = |most| Task {
+        let task = |most: u8| Task {
             task: Box::pin(async move {
                 assert_eq!(POLLED.get().most, most);
                 let mut burst = POLLED.get();
-                burst.sent(most);
+                burst.sent(most.into());
                 POLLED.set(burst);
             }),
             burst: Burst::new(most),
@@ -213,7 +214,7 @@ mod tests {
             let mut task = task(most);
             assert!(Pin::new(&mut task).poll(&mut cx).is_ready());
             assert!(task.burst.full);
-            assert_eq!(POLLED.get().most, usize::MAX);
+            assert_eq!(POLLED.get().most, u8::MAX);
         }
     }
 }
