@@ -57,15 +57,19 @@ pub enum TrackEvent {
 }
 
 /// What a reader would get next.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Ready {
-    /// [`TrackConsumer::take`] has a group.
-    Group,
+    /// A group, for [`TrackConsumer::take_found`] now or [`TrackConsumer::take`] later.
+    Group(Found),
     /// Groups that will not come; this was the only mention.
     Gap(Gap),
     /// Every group that is wanted was handed out or told missing.
     End,
 }
+
+/// The group that is best to deliver right now.
+#[derive(Debug)]
+pub(crate) struct Found(Arc<GroupShared>);
 
 /// What is taken now.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -155,17 +159,11 @@ impl TrackConsumer {
     /// # Errors
     /// The error that the track was ended with, after its whole groups.
     pub async fn next(&mut self) -> Result<Option<TrackEvent>, Error> {
-        loop {
-            match self.ready().await? {
-                Ready::Gap(gap) => return Ok(Some(TrackEvent::Gap(gap))),
-                Ready::End => return Ok(None),
-                Ready::Group => {
-                    if let Some(group) = self.take(&Terms::default()) {
-                        return Ok(Some(TrackEvent::Group(group)));
-                    }
-                }
-            }
-        }
+        Ok(match self.ready().await? {
+            Ready::Group(found) => Some(TrackEvent::Group(self.take_found(found))),
+            Ready::Gap(gap) => Some(TrackEvent::Gap(gap)),
+            Ready::End => None,
+        })
     }
 
     /// Waits for the next group, passing over those that will not come; `None` at the end of the
@@ -239,23 +237,24 @@ impl TrackConsumer {
     /// Takes the group that is best to deliver now, if there still is one.
     pub(crate) fn take(&mut self, terms: &Terms) -> Option<GroupConsumer> {
         let state = self.track.state.lock();
-        let sequence = self.candidate(&state)?;
-        if self
-            .refusal(&state, sequence, terms, Instant::now())
-            .is_some()
-        {
-            return None;
-        }
-        let group = state.groups.get(&sequence)?.clone();
+        let group = self.candidate(&state)?;
+        let refusal = self.refusal(&state, group, terms, Instant::now());
+        let found = refusal.is_none().then(|| Found(group.clone()));
         drop(state);
+        found.map(|found| self.take_found(found))
+    }
+
+    /// Takes the group that a look has just found.
+    pub(crate) fn take_found(&mut self, found: Found) -> GroupConsumer {
+        let sequence = found.0.sequence();
         self.settle(sequence..=sequence);
-        Some(GroupConsumer::new(group))
+        GroupConsumer::new(found.0)
     }
 
     /// True if a group above this one could be taken.
     pub(crate) fn waits_above(&self, sequence: u64) -> bool {
         self.candidate(&self.track.state.lock())
-            .is_some_and(|candidate| candidate > sequence)
+            .is_some_and(|candidate| candidate.sequence() > sequence)
     }
 
     /// What the publisher says of the track, if that is something else than `known`.
@@ -362,11 +361,12 @@ impl TrackConsumer {
                 }
             }
         }
-        if let Some(sequence) = self.candidate(state) {
-            return match self.refusal(state, sequence, terms, now) {
+        if let Some(group) = self.candidate(state) {
+            let sequence = group.sequence();
+            return match self.refusal(state, group, terms, now) {
                 Some(code) => Step::Ready(Ok(self.gap(sequence..=sequence, code))),
                 None if terms.above.is_some_and(|above| sequence <= above) => Step::Wait(None),
-                None => Step::Ready(Ok(Ready::Group)),
+                None => Step::Ready(Ok(Ready::Group(Found(group.clone())))),
             };
         }
         if self.cursor.is_complete() {
@@ -408,24 +408,25 @@ impl TrackConsumer {
         }
     }
 
-    fn candidate(&self, state: &TrackState) -> Option<u64> {
+    fn candidate<'a>(&self, state: &'a TrackState) -> Option<&'a Arc<GroupShared>> {
         let asked = self.subscription.order;
         let own = state
             .info
             .as_ref()
             .map_or(GroupOrder::Default, |info| info.order);
-        self.cursor.next(&state.groups, effective_order(asked, own))
+        let order = effective_order(asked, own);
+        let sequence = self.cursor.next(&state.groups, order)?;
+        state.groups.get(&sequence)
     }
 
     /// Why a group that is there is not to be delivered, if so.
     fn refusal(
         &self,
         state: &TrackState,
-        sequence: u64,
+        group: &GroupShared,
         terms: &Terms,
         now: Instant,
     ) -> Option<Code> {
-        let group: &Arc<GroupShared> = state.groups.get(&sequence)?;
         if let Some(failure) = group.failure() {
             return Some(failure.code());
         }
@@ -434,7 +435,10 @@ impl TrackConsumer {
         let finished_at = group.finished_at()?;
         let age = now.saturating_duration_since(finished_at);
         let expired = !expires.is_zero() && age >= expires;
-        let outrun = self.cursor.highest().is_some_and(|seen| seen > sequence);
+        let outrun = self
+            .cursor
+            .highest()
+            .is_some_and(|seen| seen > group.sequence());
         let may_wait = !outrun || finished_at < self.began;
         let waited = !may_wait && terms.max_backlog.is_some_and(|max| age >= max);
         (expired || waited).then_some(Code::EXPIRED)

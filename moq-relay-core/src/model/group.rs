@@ -222,6 +222,29 @@ impl GroupConsumer {
         })
     }
 
+    /// Does what [`poll_wire`](Self::poll_wire) does from the first frame on, with the header of a
+    /// stream before it. It is the header alone if what follows is not to be copied.
+    pub(crate) fn poll_opening(
+        &mut self,
+        cx: &Context<'_>,
+        header: &[u8],
+    ) -> Poll<Result<Option<Bytes>, Error>> {
+        let Self {
+            group,
+            offset,
+            seat,
+            ..
+        } = self;
+        group.state.poll(seat, cx, |state| {
+            if state.log.len() == 0 {
+                return state.ended();
+            }
+            let (bytes, read) = state.log.open(header);
+            *offset = read;
+            Some(Ok(Some(bytes)))
+        })
+    }
+
     /// Returns why the group will never be whole, if so; if it was not finished either, the task
     /// is woken when there is news of it.
     pub(crate) fn poll_cut(&mut self, cx: &Context<'_>) -> Poll<Error> {

@@ -9,6 +9,10 @@ const RUN: usize = 16;
 /// A run longer than this stays in pieces: they are long enough.
 const RUN_BYTES: usize = 64 * 1024;
 
+/// The most bytes that are copied for one reader to send them together with a stream's header: for
+/// quinn a second write is dearer than copying a usual frame.
+const COALESCE_BYTES: usize = 16 * 1024;
+
 /// Memory that a piece costs besides its bytes: its entry here, doubled for the growth of the
 /// list, and the allocator's and `Bytes`' own share.
 const PIECE_OVERHEAD: u64 = 128;
@@ -27,10 +31,20 @@ struct Piece {
     bytes: Bytes,
 }
 
+/// A stream's header with the first piece after it.
+#[derive(Debug)]
+struct Opening {
+    bytes: Bytes,
+    /// Bytes of the header.
+    header: usize,
+}
+
 /// An append-only log of FRAME headers and payloads, as they travel.
 #[derive(Debug, Default)]
 pub(super) struct Log {
     pieces: Vec<Piece>,
+    /// What the first reader has begun with. The first piece is a part of it.
+    opening: Option<Opening>,
     /// Where the run of pieces that were not joined yet begins.
     run: usize,
     ends: Vec<u64>,
@@ -56,6 +70,35 @@ impl Log {
         let index = self.pieces.partition_point(|piece| piece.start <= offset) - 1;
         let piece = &self.pieces[index];
         piece.bytes.slice((offset - piece.start) as usize..)
+    }
+
+    /// Returns `header` with the bytes from the start on behind it, as far as they are in one piece,
+    /// and how many those are; all that ask with the same header share them. It may be none of a
+    /// large piece, and is none of an empty log.
+    pub(super) fn open(&mut self, header: &[u8]) -> (Bytes, u64) {
+        let size = self.pieces.first().map_or(0, |piece| piece.bytes.len());
+        match &self.opening {
+            Some(opening) if opening.is(header, size) => (opening.bytes.clone(), size as u64),
+            Some(_other) if size > COALESCE_BYTES => (Bytes::copy_from_slice(header), 0),
+            Some(_other) => (self.join(header), size as u64),
+            None => {
+                let bytes = self.join(header);
+                if let Some(first) = self.pieces.first_mut() {
+                    first.bytes = bytes.slice(header.len()..);
+                    self.opening = Some(Opening {
+                        bytes: bytes.clone(),
+                        header: header.len(),
+                    });
+                }
+                (bytes, size as u64)
+            }
+        }
+    }
+
+    /// Returns a copy of the first piece with a header before it.
+    fn join(&self, header: &[u8]) -> Bytes {
+        let first = self.pieces.first().map_or(&[][..], |piece| &piece.bytes);
+        [header, first].concat().into()
     }
 
     /// Returns the bytes from `start` to `end`, copied only if they lie in several pieces.
@@ -108,6 +151,9 @@ impl Log {
         let mut saved = 0;
         if size <= RUN_BYTES {
             let mut joined = BytesMut::with_capacity(size);
+            if self.run == 0 {
+                self.opening = None;
+            }
             for piece in self.pieces.drain(self.run..) {
                 joined.extend_from_slice(&piece.bytes);
             }
@@ -119,6 +165,15 @@ impl Log {
         }
         self.run = self.pieces.len();
         saved
+    }
+}
+
+impl Opening {
+    /// True if it is this header with so many bytes behind it.
+    fn is(&self, header: &[u8], size: usize) -> bool {
+        self.bytes.len() == header.len() + size
+            && self.header == header.len()
+            && self.bytes.starts_with(header)
     }
 }
 
@@ -166,6 +221,38 @@ mod tests {
             log.append(piece.clone(), &[]);
         }
         assert_eq!(log.read(0).as_ptr(), piece.as_ptr());
+    }
+
+    #[test]
+    fn readers_with_the_same_header_share_one_beginning() {
+        let mut log = Log::default();
+        log.append(Bytes::from_static(b"\x05hello"), &[6]);
+        let (bytes, read) = log.open(b"head");
+        assert_eq!((&bytes[..], read), (&b"head\x05hello"[..], 6));
+        assert_eq!(log.open(b"head").0.as_ptr(), bytes.as_ptr());
+        assert_eq!(
+            log.read(0).as_ptr(),
+            bytes[4..].as_ptr(),
+            "it is not held twice"
+        );
+        let (other, read) = log.open(b"other");
+        assert_eq!((&other[..], read), (&b"other\x05hello"[..], 6));
+        for _ in 1..RUN {
+            log.append(Bytes::from_static(b"\x01!"), &[]);
+        }
+        let (longer, read) = log.open(b"head");
+        assert_eq!((longer.len(), read), (4 + log.len() as usize, log.len()));
+        assert_eq!(log.read(0).as_ptr(), longer[4..].as_ptr());
+    }
+
+    #[test]
+    fn a_large_piece_is_copied_once_for_all() {
+        let mut log = Log::default();
+        log.append(vec![1; COALESCE_BYTES + 1].into(), &[]);
+        let size = log.len();
+        assert_eq!(log.open(b"head").1, size);
+        assert_eq!(log.open(b"other"), (Bytes::from_static(b"other"), 0));
+        assert_eq!(log.open(b"head").1, size);
     }
 
     #[test]

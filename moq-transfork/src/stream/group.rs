@@ -56,6 +56,19 @@ impl<S: wt::Session> GroupWriter<S> {
         Ok(header.encode(&mut self.header, dialect)?)
     }
 
+    /// Returns what [`GroupWriter::header`] would send, for whoever writes it with the first bytes
+    /// in one piece, as many streams can that carry the same group.
+    ///
+    /// # Errors
+    ///
+    /// If a number is 2^62 or more.
+    pub fn header_bytes(&self, header: &GroupHeader) -> Result<Bytes, StreamError> {
+        let (dialect, mut bytes) = (self.writer.dialect(), Output::default());
+        UniType::Group.encode(&mut bytes, dialect)?;
+        header.encode(&mut bytes, dialect)?;
+        Ok(bytes.take().freeze())
+    }
+
     /// Writes bytes of the group in wire form. Not cancel-safe.
     ///
     /// # Errors

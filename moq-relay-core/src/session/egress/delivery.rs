@@ -76,22 +76,37 @@ impl<S: wt::Session> Delivery<S> {
 
     /// Sends everything that is there, in one write each time there is more, and the end.
     async fn send_all(&mut self, subscribe: u64) -> Result<(), Error> {
-        loop {
-            let bytes = poll_fn(|cx| self.poll_bytes(cx)).await?;
-            if !self.begun {
-                self.begun = true;
-                let sequence = self.group.sequence();
-                self.writer.header(&GroupHeader {
-                    subscribe,
-                    sequence,
-                })?;
-            }
-            let Some(bytes) = bytes else { break };
-            let stats = &self.state.context.stats;
-            stats.bytes_delivered.add(bytes.len() as u64);
+        let header = GroupHeader {
+            subscribe,
+            sequence: self.sequence(),
+        };
+        let head = self.writer.header_bytes(&header)?;
+        let mut more = poll_fn(|cx| self.poll_opening(cx, &head)).await?;
+        let mut overhead = head.len();
+        drop(head);
+        self.begun = true;
+        if more.is_none() {
+            self.writer.header(&header)?;
+        }
+        while let Some(bytes) = more {
+            let size = bytes.len() - std::mem::take(&mut overhead);
+            self.state.context.stats.bytes_delivered.add(size as u64);
             self.write(bytes).await?;
+            more = poll_fn(|cx| self.poll_bytes(cx)).await?;
         }
         Ok(self.writer.finish().await?)
+    }
+
+    /// Waits for the beginning of the group, with the stream's header before it.
+    fn poll_opening(
+        &mut self,
+        cx: &Context<'_>,
+        header: &[u8],
+    ) -> Poll<Result<Option<Bytes>, Error>> {
+        if let Err(error) = self.poll_orders(cx) {
+            return Poll::Ready(Err(error));
+        }
+        self.group.poll_opening(cx, header)
     }
 
     /// Waits for more of the group.

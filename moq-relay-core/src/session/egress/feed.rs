@@ -6,7 +6,7 @@ mod backlog;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -22,7 +22,8 @@ use tracing::info;
 use web_transport_trait as wt;
 
 use crate::error::Error;
-use crate::model::consumer::{Ready, Step, Terms, TrackConsumer};
+use crate::model::consumer::{Found, Ready, Step, Terms, TrackConsumer};
+use crate::model::group::GroupConsumer;
 use crate::model::subscription::Subscription;
 use crate::model::track::TrackInfo;
 use crate::session::egress::alarm::Alarm;
@@ -31,6 +32,7 @@ use crate::session::egress::flights::{Flights, Patience, sooner};
 use crate::session::egress::lane::Lane;
 use crate::session::egress::moves::Moves;
 use crate::session::egress::pace::{Orders, Pace};
+use crate::session::egress::stir::Stir;
 use crate::session::egress::teller::Teller;
 use crate::session::state::State;
 use crate::source::Source;
@@ -60,6 +62,8 @@ pub(super) struct Feed<S: wt::Session> {
     flights: Flights<S>,
     /// What seldom happens: only what was woken is looked at.
     events: FuturesUnordered<BoxFuture<'static, Event>>,
+    /// Wakes the task for everything but the newest group.
+    stir: Stir,
     alarm: Alarm,
     /// True while a delivery that was told to give up has not done so yet.
     shedding: bool,
@@ -104,6 +108,7 @@ impl<S: wt::Session> Feed<S> {
             lane: Lane::Idle,
             flights: Flights::new(),
             events: FuturesUnordered::new(),
+            stir: Stir::new(),
             alarm: Alarm::default(),
             shedding: false,
             moves: Moves::default(),
@@ -128,11 +133,21 @@ impl<S: wt::Session> Feed<S> {
                 return (ending, self.teller.into_writer());
             }
             let next = poll_fn(|cx| {
-                if let Poll::Ready(progress) = poll_groups(&mut newest, &mut others, cx) {
+                if let Poll::Ready(progress) = poll_newest(&mut newest, cx) {
+                    self.stir.again();
                     self.progress(progress);
                     return Poll::Ready(None);
                 }
-                self.poll(cx, &mut subscription)
+                // As a rule a frame of the newest group is what the task was woken for.
+                if !self.stir.take(cx) && !self.flights.have_finished() {
+                    return Poll::Pending;
+                }
+                let waker = self.stir.waker();
+                let polled = self.poll_rest(&mut others, &mut subscription, &waker);
+                if polled.is_ready() {
+                    self.stir.again();
+                }
+                polled
             });
             if let Some(delivery) = next.await {
                 others.extend(newest.replace(Box::pin(delivery.send(self.id))));
@@ -149,6 +164,23 @@ impl<S: wt::Session> Feed<S> {
         self.await_acknowledgements(Duration::ZERO, Instant::now());
         let is_over = self.flights.is_empty() && (self.teller.is_quiet() || self.pace.ended);
         self.ending.take_if(|_| is_over)
+    }
+
+    /// Goes on with everything but the newest group, by one step.
+    fn poll_rest<F: Future<Output = Progress<S>>>(
+        &mut self,
+        others: &mut FuturesUnordered<Pin<Box<F>>>,
+        subscription: &mut watch::Receiver<Subscription>,
+        waker: &Waker,
+    ) -> Poll<Option<Delivery<S>>> {
+        let mut cx = Context::from_waker(waker);
+        if !others.is_empty()
+            && let Poll::Ready(Some(progress)) = others.poll_next_unpin(&mut cx)
+        {
+            self.progress(progress);
+            return Poll::Ready(None);
+        }
+        self.poll(&mut cx, subscription)
     }
 
     /// Goes on by one step, which may be that a group begins.
@@ -173,20 +205,13 @@ impl<S: wt::Session> Feed<S> {
             }
             return Poll::Ready(None);
         }
-        if let Poll::Ready(delivery) = self.poll_lane(cx) {
-            return Poll::Ready(delivery);
+        if let Poll::Ready(opened) = self.lane.poll(cx) {
+            return Poll::Ready(self.start(opened, None));
         }
         let mut due = self.flights.due(self.patience());
         if self.wants_more() {
             match self.poll_track(cx) {
-                Step::Ready(ready) => {
-                    self.advance(ready);
-                    // As a rule the stream opens at once.
-                    return match self.poll_lane(cx) {
-                        Poll::Pending => Poll::Ready(None),
-                        delivery => delivery,
-                    };
-                }
+                Step::Ready(ready) => return Poll::Ready(self.advance(ready, cx)),
                 Step::Wait(at) => due = sooner(due, at),
             }
         }
@@ -212,16 +237,6 @@ impl<S: wt::Session> Feed<S> {
             Step::Ready(_) => None,
         };
         step
-    }
-
-    fn poll_lane(&mut self, cx: &mut Context<'_>) -> Poll<Option<Delivery<S>>> {
-        self.lane.poll(cx).map(|opened| match opened {
-            Ok(writer) => self.start(writer),
-            Err(error) => {
-                self.leave(Err(error));
-                None
-            }
-        })
     }
 
     fn progress(&mut self, progress: Progress<S>) {
@@ -281,18 +296,25 @@ impl<S: wt::Session> Feed<S> {
             && (self.may_shed() || self.crowd().is_none())
     }
 
-    fn advance(&mut self, ready: Result<Ready, Error>) {
+    fn advance(
+        &mut self,
+        ready: Result<Ready, Error>,
+        cx: &mut Context<'_>,
+    ) -> Option<Delivery<S>> {
         match ready {
-            Ok(Ready::Group) if self.crowd().is_some() => self.shed(),
-            Ok(Ready::Group) => {
+            Ok(Ready::Group(_)) if self.crowd().is_some() => self.shed(),
+            Ok(Ready::Group(found)) => {
                 self.follow_info();
-                self.lane.open(&self.state);
+                if let Poll::Ready(opened) = self.lane.open(&self.state, cx) {
+                    return self.start(opened, Some(found));
+                }
             }
             Ok(Ready::Gap(gap)) => self.teller.tell(gap),
             Ok(Ready::End) => self.ending = Some(Ok(())),
             Err(error) if self.moves.heal(&error) => self.plan_move(error),
             Err(error) => self.ending = Some(Err(error)),
         }
+        None
     }
 
     /// Learns what another publisher says of the track.
@@ -303,16 +325,21 @@ impl<S: wt::Session> Feed<S> {
         }
     }
 
-    /// Starts the group that is best by now.
-    fn start(&mut self, writer: GroupWriter<S>) -> Option<Delivery<S>> {
-        self.settle();
-        let group = if self.ending.is_none() {
-            let terms = self.terms();
-            self.track.take(&terms)
-        } else {
-            None
+    /// Starts the group that a look has just found, or the one that is best by now.
+    fn start(
+        &mut self,
+        opened: Result<GroupWriter<S>, Error>,
+        found: Option<Found>,
+    ) -> Option<Delivery<S>> {
+        let writer = match opened {
+            Ok(writer) => writer,
+            Err(error) => {
+                self.leave(Err(error));
+                return None;
+            }
         };
-        let Some(group) = group else {
+        self.settle();
+        let Some(group) = self.take(found) else {
             self.state.return_unused(writer);
             return None;
         };
@@ -321,6 +348,14 @@ impl<S: wt::Session> Feed<S> {
         self.flights.begin(group.clone(), Instant::now(), patience);
         let (state, orders) = (self.state.clone(), self.orders.clone());
         Some(Delivery::new(state, writer, group, orders))
+    }
+
+    fn take(&mut self, found: Option<Found>) -> Option<GroupConsumer> {
+        match (&self.ending, found) {
+            (Some(_), _) => None,
+            (None, Some(found)) => Some(self.track.take_found(found)),
+            (None, None) => self.track.take(&self.terms()),
+        }
     }
 
     fn update(&mut self, subscription: &Subscription) {
@@ -361,23 +396,15 @@ impl<S: wt::Session> Feed<S> {
     }
 }
 
-/// Goes on with the groups that are being sent, until there is news of one.
-fn poll_groups<S: wt::Session, F: Future<Output = Progress<S>>>(
+/// Goes on with the newest group, until there is news of it.
+fn poll_newest<F: Future>(
     newest: &mut Option<Pin<Box<F>>>,
-    others: &mut FuturesUnordered<Pin<Box<F>>>,
     cx: &mut Context<'_>,
-) -> Poll<Progress<S>> {
-    if let Some(sending) = newest
-        && let Poll::Ready(progress) = sending.as_mut().poll(cx)
-    {
-        *newest = None;
-        return Poll::Ready(progress);
-    }
-    if others.is_empty() {
+) -> Poll<F::Output> {
+    let Some(sending) = newest else {
         return Poll::Pending;
-    }
-    match others.poll_next_unpin(cx) {
-        Poll::Ready(Some(progress)) => Poll::Ready(progress),
-        Poll::Ready(None) | Poll::Pending => Poll::Pending,
-    }
+    };
+    let progress = ready!(sending.as_mut().poll(cx));
+    *newest = None;
+    Poll::Ready(progress)
 }

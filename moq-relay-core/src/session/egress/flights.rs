@@ -89,6 +89,12 @@ impl<S: wt::Session> Flights<S> {
         self.iter().map(Flight::sequence).min()
     }
 
+    /// True if one has ended of which that is not known here.
+    pub(super) fn have_finished(&self) -> bool {
+        let mut sending = self.sending.iter();
+        sending.any(|flight| flight.finished_at.is_none() && flight.group.finished_at().is_some())
+    }
+
     /// When something has to be looked at again.
     pub(super) fn due(&mut self, patience: Patience) -> Option<Instant> {
         for flight in &mut self.sending {

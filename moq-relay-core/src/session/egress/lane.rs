@@ -1,5 +1,6 @@
 //! The stream that a subscription's next group will travel on.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -26,15 +27,23 @@ pub(super) enum Lane<S: wt::Session> {
 }
 
 impl<S: wt::Session> Lane<S> {
-    /// Begins to open a stream, if none is open or about to be.
-    pub(super) fn open(&mut self, state: &Arc<State<S>>) {
-        if matches!(self, Self::Idle) {
-            let state = state.clone();
-            *self = Self::Opening {
-                stream: async move { state.open_group().await }.boxed(),
-                since: Instant::now(),
-            };
+    /// Opens a stream, which it does at once as a rule; if not, it begins to. Not to be called while
+    /// one is being opened.
+    pub(super) fn open(
+        &mut self,
+        state: &Arc<State<S>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<GroupWriter<S>, Error>> {
+        // Without an allocation.
+        if let Poll::Ready(opened) = pin!(state.open_group()).poll(cx) {
+            return Poll::Ready(opened);
         }
+        let state = state.clone();
+        *self = Self::Opening {
+            stream: async move { state.open_group().await }.boxed(),
+            since: Instant::now(),
+        };
+        self.poll(cx)
     }
 
     pub(super) fn is_opening(&self) -> bool {

@@ -9,6 +9,7 @@ mod flights;
 mod lane;
 mod moves;
 mod pace;
+mod stir;
 mod subscribe;
 mod teller;
 
