@@ -66,9 +66,9 @@ pub struct ConnectOptions {
 /// A session of a relay that is set up: [`run`](Self::run) serves it.
 pub struct Visit<S: wt::Session> {
     peer: Peer,
-    // Boxed, since futures keep a copy of what is moved through them for as long as they live.
-    driver: Box<Driver<S>>,
+    driver: Driver<S>,
     extensions: Extensions,
+    // Boxed, since futures keep a copy of what is moved through them for as long as they live.
     attach: Box<Attach>,
     open: Open,
 }
@@ -102,7 +102,7 @@ impl<S: wt::Session> Visit<S> {
         );
         Self {
             peer,
-            driver: Box::new(driver),
+            driver,
             extensions,
             attach: Box::new(attach),
             open,
@@ -135,17 +135,27 @@ impl<S: wt::Session> Visit<S> {
     ///
     /// # Errors
     /// What ended it, unless the peer or a drain of this relay closed it.
-    pub async fn run(self) -> Result<(), Error> {
+    pub fn run(self) -> impl Future<Output = Result<(), Error>> + Send {
         info!(dialect = %self.peer.dialect(), role = ?self.role(), "session begins");
-        let _open = self.open;
-        let ended = tokio::select! {
-            biased;
-            ended = self.driver.run() => ended,
-            never = self.attach.run() => match never {},
-        };
-        match ended {
-            Err(Error::Shutdown) => Ok(()),
-            ended => ended,
+        let Self {
+            driver,
+            attach,
+            open,
+            ..
+        } = self;
+        // Boxed, so that all that is around it holds a pointer.
+        let mut driving = Box::pin(driver.run());
+        async move {
+            let _open = open;
+            let ended = tokio::select! {
+                biased;
+                ended = &mut driving => ended,
+                never = attach.run() => match never {},
+            };
+            match ended {
+                Err(Error::Shutdown) => Ok(()),
+                ended => ended,
+            }
         }
     }
 }

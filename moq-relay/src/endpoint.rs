@@ -4,9 +4,10 @@ use std::io;
 use std::net::UdpSocket;
 use std::sync::Arc;
 
-use quinn::{Endpoint, EndpointConfig, Runtime, ServerConfig, TokioRuntime};
+use quinn::{Endpoint, EndpointConfig, Runtime, ServerConfig};
 use tracing::warn;
 
+use crate::bursts::Bursts;
 use crate::sockets::{Shortfall, buffer_shortfalls};
 
 /// Puts QUIC on a socket, and warns where the system gives less than it takes to be fast.
@@ -22,7 +23,7 @@ pub fn open(socket: UdpSocket, config: ServerConfig) -> io::Result<Endpoint> {
     for shortfall in buffer_shortfalls(&socket)? {
         warn_of_buffer(&shortfall);
     }
-    let runtime = Arc::new(TokioRuntime);
+    let runtime = Arc::new(Bursts);
     let socket = runtime.wrap_udp_socket(socket)?;
     if socket.max_transmit_segments() == 1 {
         warn!(

@@ -9,6 +9,7 @@
 
 pub mod accept;
 pub mod args;
+mod bursts;
 pub mod cluster;
 pub mod dial;
 pub mod endpoint;

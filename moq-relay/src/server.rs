@@ -194,22 +194,25 @@ struct Place {
 
 /// Serves one client, from its first packet to its end. QUIC's own task for it is spawned here, too:
 /// a connection begins where its first packet is accepted.
-async fn connection(
+fn connection(
     incoming: Incoming,
     cluster: Cluster<QuicDial>,
     has_roots: bool,
     place: Place,
     trust: Option<OwnedSemaphorePermit>,
-) {
+) -> impl Future<Output = ()> + Send + 'static {
     // Boxed: the room of the handshake is free again once there is a session.
-    let accepted = Box::pin(accept(incoming)).await;
-    drop(trust);
-    match accepted {
-        Ok(accepted) => serve(accepted, &cluster, has_roots).await,
-        Err(error) => debug!(%error, "no session"),
+    let accepting = Box::pin(accept(incoming));
+    async move {
+        let accepted = accepting.await;
+        drop(trust);
+        match accepted {
+            Ok(accepted) => serve(accepted, &cluster, has_roots).await,
+            Err(error) => debug!(%error, "no session"),
+        }
+        let Place { slot, seat } = place;
+        drop((slot, seat));
     }
-    let Place { slot, seat } = place;
-    drop((slot, seat));
 }
 
 async fn serve(accepted: Accepted, cluster: &Cluster<QuicDial>, has_roots: bool) {

@@ -14,11 +14,17 @@ const BINDING_LABEL: &[u8] = b"EXPERIMENTAL moq-relay-cluster";
 
 /// A WebTransport or raw QUIC session that raises its stream limits as its peer needs them.
 ///
-/// Everything else is [`web_transport_quinn::Session`]'s.
+/// Everything else is [`web_transport_quinn::Session`]'s. Clones are the same session, and small:
+/// every future that has to do with a session holds one.
 #[derive(Clone, Debug)]
 pub struct Session {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
     inner: quic::Session,
-    grants: Arc<StreamGrants>,
+    grants: StreamGrants,
 }
 
 impl Session {
@@ -26,14 +32,17 @@ impl Session {
     pub fn new(inner: quic::Session) -> Self {
         // The deref is to the QUIC connection below.
         let conn = quinn::Connection::clone(&inner);
-        let grants = Arc::new(StreamGrants::new(conn));
-        Self { inner, grants }
+        let grants = StreamGrants::new(conn);
+        Self {
+            shared: Arc::new(Shared { inner, grants }),
+        }
     }
 
     /// What only the two ends of this session know: a value exported from its TLS handshake.
     pub fn binding(&self) -> Option<[u8; 32]> {
         let mut binding = [0; 32];
         let exported = self
+            .shared
             .inner
             .export_keying_material(&mut binding, BINDING_LABEL, &[]);
         exported.ok().map(|()| binding)
@@ -41,7 +50,7 @@ impl Session {
 
     /// The certificate that the peer showed, if it was asked for one and had one.
     pub fn certificate(&self) -> Option<CertificateDer<'static>> {
-        let identity = self.inner.peer_identity()?;
+        let identity = self.shared.inner.peer_identity()?;
         let chain = identity.downcast::<Vec<CertificateDer<'static>>>().ok()?;
         chain.first().cloned()
     }
@@ -53,50 +62,50 @@ impl wt::Session for Session {
     type Error = quic::SessionError;
 
     async fn accept_uni(&self) -> Result<Self::RecvStream, Self::Error> {
-        let recv = self.inner.accept_uni().await?;
-        self.grants.group_opened();
+        let recv = self.shared.inner.accept_uni().await?;
+        self.shared.grants.group_opened();
         Ok(recv)
     }
 
     async fn accept_bi(&self) -> Result<(Self::SendStream, Self::RecvStream), Self::Error> {
-        let streams = self.inner.accept_bi().await?;
-        self.grants.request_opened();
+        let streams = self.shared.inner.accept_bi().await?;
+        self.shared.grants.request_opened();
         Ok(streams)
     }
 
     async fn open_bi(&self) -> Result<(Self::SendStream, Self::RecvStream), Self::Error> {
-        self.inner.open_bi().await
+        self.shared.inner.open_bi().await
     }
 
     async fn open_uni(&self) -> Result<Self::SendStream, Self::Error> {
-        self.inner.open_uni().await
+        self.shared.inner.open_uni().await
     }
 
     fn send_datagram(&self, payload: Bytes) -> Result<(), Self::Error> {
-        self.inner.send_datagram(payload)
+        self.shared.inner.send_datagram(payload)
     }
 
     async fn recv_datagram(&self) -> Result<Bytes, Self::Error> {
-        self.inner.read_datagram().await
+        self.shared.inner.read_datagram().await
     }
 
     fn max_datagram_size(&self) -> usize {
-        self.inner.max_datagram_size()
+        self.shared.inner.max_datagram_size()
     }
 
     fn protocol(&self) -> Option<&str> {
-        self.inner.protocol()
+        self.shared.inner.protocol()
     }
 
     fn close(&self, code: u32, reason: &str) {
-        self.inner.close(code, reason.as_bytes());
+        self.shared.inner.close(code, reason.as_bytes());
     }
 
     async fn closed(&self) -> Self::Error {
-        self.inner.closed().await
+        self.shared.inner.closed().await
     }
 
     fn stats(&self) -> impl wt::Stats {
-        self.inner.stats()
+        self.shared.inner.stats()
     }
 }

@@ -67,8 +67,9 @@ const MAX_INCOMING: usize = 1024;
 const INCOMING_BUFFER: u64 = 16 << 10;
 
 /// Group streams granted to a peer before it sends a first one. HTTP/3 itself takes 3 of them for
-/// as long as it lasts. quinn reserves 68 bytes a stream granted, and 9 KiB a stream used at once.
-const UNI_STREAMS: u32 = 16;
+/// as long as it lasts. quinn reserves 68 bytes a stream granted, rounded up to a power of two (with
+/// those below, 24 streams take half of what 32 do), and 9 KiB a stream used at once.
+const UNI_STREAMS: u32 = 8;
 
 /// Group streams granted to a peer that publishes: 2,560 groups a second at 100 ms.
 const UNI_STREAMS_PUBLISHER: u32 = 256;
@@ -76,7 +77,7 @@ const UNI_STREAMS_PUBLISHER: u32 = 256;
 /// Request streams granted at first. HTTP/3 and the setup take one each for as long as they last,
 /// every announcement listened to and every subscription one more. Whoever begins with more than
 /// these waits a round trip for the rest.
-const BIDI_STREAMS: u32 = 32;
+const BIDI_STREAMS: u32 = 16;
 
 /// Request streams granted at most.
 const BIDI_STREAMS_MAX: u32 = 1024;

@@ -10,7 +10,6 @@ use futures_util::future::BoxFuture;
 use moq_transfork::code::Code;
 use moq_transfork::setup::{SessionReader, SessionWriter};
 use moq_transfork::stream::{AnnounceReader, AnnounceRequest, Request};
-use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::DropGuard;
@@ -19,14 +18,12 @@ use web_transport_trait::{self as wt, Stats as _};
 
 use crate::error::Error;
 use crate::session::context::Context;
+use crate::session::inbox::{Errand, Inbox, Outlet};
 use crate::session::peer::{Ask, Peer};
 use crate::session::state::State;
 use crate::session::tally::Tally;
 use crate::session::{SetUp, egress, ingest, rate};
 use crate::source::Source;
-
-/// Chores that tasks of a session have handed to its driver and that wait to be started.
-const MAX_CHORES: usize = 4096;
 
 /// Time for a close to travel.
 const CLOSE_TIME: Duration = Duration::from_secs(1);
@@ -42,13 +39,12 @@ pub struct Driver<S: wt::Session> {
     state: Arc<State<S>>,
     peer: Peer,
     publish: Option<Arc<dyn Source>>,
-    asks: mpsc::Receiver<Box<Ask>>,
-    chores: mpsc::Receiver<BoxFuture<'static, ()>>,
+    errands: Outlet,
     tasks: JoinSet<Result<(), Error>>,
-    /// Apart from the tasks, so that the session stream outlives them.
-    control: JoinSet<Result<(), Error>>,
+    /// Follows the session stream. It is no task, so that the stream outlives those.
+    control: BoxFuture<'static, Error>,
     /// An announce stream that the set-up has opened already.
-    announced: Option<(AnnounceRequest<S>, AnnounceReader<S>)>,
+    announced: Option<Box<(AnnounceRequest<S>, AnnounceReader<S>)>>,
 }
 
 /// Makes the two halves of a session that is set up.
@@ -63,25 +59,23 @@ pub(crate) fn start<S: wt::Session>(
         detected,
     } = set_up;
     let tally = Arc::<Tally>::default();
-    let (peer, asks, gone) = Peer::new(established.dialect, context.clone(), tally.clone());
-    let (chore, chores) = mpsc::channel(MAX_CHORES);
     let dialect = established.dialect;
-    let state = Arc::new(State::new(session, dialect, context, tally, chore));
+    let inbox = Arc::<Inbox>::default();
+    let (peer, gone) = Peer::new(dialect, context.clone(), tally.clone(), inbox.clone());
+    let state = State::new(session, dialect, context, tally, inbox.clone());
+    let state = Arc::new(state);
     let mut driver = Driver {
         gone: gone.drop_guard(),
         state: state.clone(),
         peer: peer.clone(),
         publish,
-        asks,
-        chores,
+        errands: Outlet::new(inbox),
         tasks: JoinSet::new(),
-        control: JoinSet::new(),
+        control: control(state, established.updates, established.control),
         announced: None,
     };
-    let control = control(state, established.updates, established.control);
-    driver.control.spawn(control.instrument(Span::current()));
     if let Some(detected) = detected {
-        driver.announced = Some(detected.announce);
+        driver.announced = Some(Box::new(detected.announce));
         for pending in detected.pending {
             driver.serve(async move { Ok(pending.accept().await?) }.boxed());
         }
@@ -95,22 +89,26 @@ impl<S: wt::Session> Driver<S> {
     /// # Errors
     /// What ended it; [`Error::Cancelled`] if the peer said goodbye without an error,
     /// [`Error::Shutdown`] if this side is shutting down.
-    pub async fn run(mut self) -> Result<(), Error> {
-        let end = self.serve_until_end().await;
-        let reason = end.to_string();
-        debug!(%reason, "session ends");
-        let session = &self.state.session;
-        drop(self.gone);
-        if end == Error::Shutdown {
-            hush(session, &mut self.tasks).await;
-        }
-        session.close(end.code().0, &reason);
-        // The session stream is held until the close has travelled: its own end says less.
-        let _stuck = timeout(CLOSE_TIME, session.closed()).await;
-        if end == Error::Cancelled {
-            Ok(())
-        } else {
-            Err(end)
+    pub fn run(mut self) -> impl Future<Output = Result<(), Error>> + Send {
+        let state = self.state.clone();
+        // Not an async function, which would hold its argument twice.
+        async move {
+            let session = &state.session;
+            let end = self.serve_until_end().await;
+            let reason = end.to_string();
+            debug!(%reason, "session ends");
+            drop(self.gone);
+            if end == Error::Shutdown {
+                hush(session, &mut self.tasks).await;
+            }
+            session.close(end.code().0, &reason);
+            // The session stream is held until the close has travelled: its own end says less.
+            let _stuck = timeout(CLOSE_TIME, session.closed()).await;
+            if end == Error::Cancelled {
+                Ok(())
+            } else {
+                Err(end)
+            }
         }
     }
 
@@ -124,23 +122,21 @@ impl<S: wt::Session> Driver<S> {
                 biased;
                 error = &mut closed => return ended(&error),
                 () = closing.cancelled() => return Error::Shutdown,
+                error = &mut self.control => return error,
                 // A task that ends with an error takes the session with it.
-                Some(done) = self.control.join_next() => {
-                    if let Some(error) = failure(done) {
-                        return error;
-                    }
-                }
                 Some(done) = self.tasks.join_next() => {
                     if let Some(error) = failure(done) {
                         return error;
                     }
                 }
-                Some(chore) = self.chores.recv() => self.spawn(chore.map(Ok)),
-                Some(ask) = self.asks.recv() => {
-                    if let Some(end) = self.answer(*ask) {
-                        return end;
+                errand = self.errands.next() => match errand {
+                    Errand::Chore(chore) => self.spawn(chore.map(Ok)),
+                    Errand::Ask(ask) => self.answer(*ask),
+                    Errand::Close(code, reason) => {
+                        session.close(code.0, &reason);
+                        return Error::Cancelled;
                     }
-                }
+                },
                 accepted = session.accept_bi() => match accepted {
                     Ok((send, recv)) => {
                         let dialect = state.dialect;
@@ -163,8 +159,8 @@ impl<S: wt::Session> Driver<S> {
         self.spawn(egress::serve(self.state.clone(), source, request));
     }
 
-    /// Does what the handle asks; returns an error if that ends the session.
-    fn answer(&mut self, ask: Ask) -> Option<Error> {
+    /// Does what the handle asks.
+    fn answer(&mut self, ask: Ask) {
         let state = self.state.clone();
         match ask {
             Ask::Track(track) => {
@@ -186,12 +182,7 @@ impl<S: wt::Session> Driver<S> {
                     state.chore(tidy);
                 }
             }
-            Ask::Close(code, reason) => {
-                self.state.session.close(code.0, &reason);
-                return Some(Error::Cancelled);
-            }
         }
-        None
     }
 
     fn spawn(&mut self, task: impl Future<Output = Result<(), Error>> + Send + 'static) {
@@ -219,21 +210,32 @@ fn failure(done: Result<Result<(), Error>, JoinError>) -> Option<Error> {
 }
 
 /// Follows the session stream, whose end is the session's end.
-async fn control<S: wt::Session>(
+///
+/// What it reads and writes stays where it was captured: an argument of an async function would be
+/// there twice.
+fn control<S: wt::Session>(
     state: Arc<State<S>>,
     mut reader: SessionReader<S>,
     mut writer: SessionWriter<S>,
-) -> Result<(), Error> {
-    let updates = async {
-        while let Some(update) = reader.update().await? {
-            debug!(bitrate = update.bitrate, "peer's send rate");
+) -> BoxFuture<'static, Error> {
+    let control = async move {
+        tokio::select! {
+            biased;
+            end = updates(&mut reader) => end,
+            error = rate::report(&state, &mut writer) => error,
         }
-        Err(Error::Cancelled)
     };
-    tokio::select! {
-        biased;
-        end = updates => end,
-        Err(error) = rate::report(&state.session, &mut writer) => Err(error),
+    control.boxed()
+}
+
+/// Reads what the peer says of its rate, until it says no more.
+async fn updates<S: wt::Session>(reader: &mut SessionReader<S>) -> Error {
+    loop {
+        match reader.update().await {
+            Ok(Some(update)) => debug!(bitrate = update.bitrate, "peer's send rate"),
+            Ok(None) => return Error::Cancelled,
+            Err(error) => return error.into(),
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 mod context;
 mod driver;
 mod egress;
+mod inbox;
 mod ingest;
 mod peer;
 mod priority;
@@ -13,6 +14,7 @@ mod rate;
 mod shelf;
 mod state;
 mod tally;
+mod used_ids;
 
 use std::sync::Arc;
 use std::time::Duration;

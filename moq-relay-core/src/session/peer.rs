@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use moq_transfork::code::Code;
 use moq_transfork::dialect::Dialect;
 use moq_transfork::path::Path;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use crate::announced::{AnnounceSet, Announced};
@@ -19,12 +19,10 @@ use crate::model::group::{GroupConsumer, GroupProducer};
 use crate::model::subscription::Subscription;
 use crate::model::track::{Latest, TrackProducer, WeakTrack};
 use crate::session::context::Context;
+use crate::session::inbox::Inbox;
 use crate::session::shelf::Shelf;
 use crate::session::tally::{Tally, TallyState};
 use crate::source::{FetchRequest, Source};
-
-/// Requests to a peer that wait for its driver. More than this fail at once.
-const MAX_WAITING: usize = 1024;
 
 /// A connected peer. What it publishes is a [`Source`]. Clones refer to the same peer.
 #[derive(Debug, Clone)]
@@ -49,19 +47,18 @@ struct PeerShared {
     /// The live tracks of this peer, so that each is subscribed to once.
     tracks: Mutex<HashMap<Path, WeakTrack>>,
     shelf: Shelf,
-    asks: mpsc::Sender<Box<Ask>>,
+    inbox: Arc<Inbox>,
     /// Cancelled when the driver ends.
     gone: CancellationToken,
 }
 
-/// What the driver is asked to do. It travels boxed: a channel keeps room for many from the start.
+/// What the driver is asked to do.
 pub(super) enum Ask {
     Track(TrackProducer),
     Announced(Path, Arc<AnnounceSet>, CancellationToken),
     Info(Path, oneshot::Sender<Result<Latest, Error>>),
     /// Until the token is cancelled, when nobody wants it any more.
     Fetch(FetchRequest, GroupProducer, CancellationToken),
-    Close(Code, String),
 }
 
 impl Peer {
@@ -69,8 +66,8 @@ impl Peer {
         dialect: Dialect,
         context: Arc<Context>,
         tally: Arc<Tally>,
-    ) -> (Self, mpsc::Receiver<Box<Ask>>, CancellationToken) {
-        let (asks, asked) = mpsc::channel(MAX_WAITING);
+        inbox: Arc<Inbox>,
+    ) -> (Self, CancellationToken) {
         let gone = CancellationToken::new();
         let shared = PeerShared {
             dialect,
@@ -78,14 +75,13 @@ impl Peer {
             context,
             tracks: Mutex::default(),
             shelf: Shelf::default(),
-            asks,
+            inbox,
             gone: gone.clone(),
         };
         (
             Self {
                 shared: Arc::new(shared),
             },
-            asked,
             gone,
         )
     }
@@ -156,11 +152,7 @@ impl Peer {
 
     /// Closes the session with a code and a reason that the peer sees.
     pub async fn close(&self, code: Code, reason: &str) {
-        let _gone = self
-            .shared
-            .asks
-            .send(Box::new(Ask::Close(code, reason.to_owned())))
-            .await;
+        self.shared.inbox.close(code, reason);
         self.closed().await;
     }
 
@@ -198,13 +190,7 @@ impl Peer {
         if self.shared.gone.is_cancelled() {
             return Err(Error::Dropped);
         }
-        self.shared
-            .asks
-            .try_send(Box::new(ask))
-            .map_err(|error| match error {
-                mpsc::error::TrySendError::Full(_) => Error::TooMany("requests"),
-                mpsc::error::TrySendError::Closed(_) => Error::Dropped,
-            })
+        self.shared.inbox.ask(ask)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Path, WeakTrack>> {

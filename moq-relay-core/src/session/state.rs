@@ -6,19 +6,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
 use moq_transfork::code::Code;
 use moq_transfork::dialect::Dialect;
 use moq_transfork::stream::GroupWriter;
-use rangemap::RangeInclusiveSet;
-use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, sleep_until, timeout};
 use web_transport_trait as wt;
 
 use crate::error::Error;
 use crate::session::context::Context;
+use crate::session::inbox::Inbox;
 use crate::session::ingest::intake::Intake;
 use crate::session::tally::Tally;
+use crate::session::used_ids::UsedIds;
 
 /// How old a group's stream has to be before it is reset towards peers of the forks.
 ///
@@ -28,10 +28,6 @@ const RESET_AGE: Duration = Duration::from_secs(1);
 
 /// By how much a stream may learn of the session's end before the session does.
 const MOMENT: Duration = Duration::from_millis(100);
-
-/// Separate runs of subscribe ids that are remembered as used. Real peers count up from 0, which
-/// is one run; above that the lowest holes are closed.
-const MAX_ID_RUNS: usize = 1024;
 
 /// Group streams that were opened and found no group, kept for the next one.
 const MAX_SPARE: usize = 8;
@@ -46,15 +42,17 @@ pub(crate) struct State<S: wt::Session> {
     pub(crate) requests: Arc<Semaphore>,
     /// Groups of the peer that are being received.
     pub(crate) groups: Arc<Semaphore>,
-    tasks: mpsc::Sender<BoxFuture<'static, ()>>,
+    inbox: Arc<Inbox>,
     /// Where groups of the peer go, by our subscribe ids.
     upstreams: Mutex<HashMap<u64, Arc<Intake>>>,
     next_upstream: AtomicU64,
     /// The subscribe ids that the peer has used.
-    used_ids: Mutex<RangeInclusiveSet<u64>>,
+    used_ids: Mutex<UsedIds>,
     spare: Mutex<Vec<GroupWriter<S>>>,
     /// Rings for one of those who wait for a stream when one is given back.
     returned: Notify,
+    /// Rings when a good deal begins to be sent.
+    sending: Notify,
 }
 
 impl<S: wt::Session> State<S> {
@@ -63,7 +61,7 @@ impl<S: wt::Session> State<S> {
         dialect: Dialect,
         context: Arc<Context>,
         tally: Arc<Tally>,
-        tasks: mpsc::Sender<BoxFuture<'static, ()>>,
+        inbox: Arc<Inbox>,
     ) -> Self {
         Self {
             session,
@@ -72,12 +70,13 @@ impl<S: wt::Session> State<S> {
             groups: Arc::new(Semaphore::new(context.limits.max_groups)),
             context,
             tally,
-            tasks,
+            inbox,
             upstreams: Mutex::default(),
             next_upstream: AtomicU64::new(0),
             used_ids: Mutex::default(),
             spare: Mutex::default(),
             returned: Notify::new(),
+            sending: Notify::new(),
         }
     }
 
@@ -90,6 +89,7 @@ impl<S: wt::Session> State<S> {
     /// Opens a stream for a group, or takes one that was opened and not used, also if that is
     /// given back while the peer allows no more. Cancel-safe.
     pub(crate) async fn open_group(&self) -> Result<GroupWriter<S>, Error> {
+        self.begin_sending();
         loop {
             if let Some(writer) = lock(&self.spare).pop() {
                 return Ok(writer);
@@ -100,6 +100,17 @@ impl<S: wt::Session> State<S> {
                 () = self.returned.notified() => {}
             }
         }
+    }
+
+    /// Notes that a good deal begins to be sent: a group, or many announcements.
+    pub(crate) fn begin_sending(&self) {
+        self.sending.notify_one();
+    }
+
+    /// Waits until a good deal begins to be sent, or returns at once if that did since the last
+    /// time. Cancel-safe.
+    pub(crate) async fn sending(&self) {
+        self.sending.notified().await;
     }
 
     /// Gives back a stream on which nothing was written.
@@ -133,25 +144,12 @@ impl<S: wt::Session> State<S> {
 
     /// Has the session's driver run something. It is dropped if too much waits for that already.
     pub(crate) fn chore(&self, chore: impl Future<Output = ()> + Send + 'static) {
-        let _full = self.tasks.try_send(chore.boxed());
+        self.inbox.chore(chore.boxed());
     }
 
     /// Notes a subscribe id of the peer. Returns false if it was used before.
     pub(crate) fn claim_id(&self, id: u64) -> bool {
-        let mut used = lock(&self.used_ids);
-        if used.contains(&id) {
-            return false;
-        }
-        used.insert(id..=id);
-        if used.len() > MAX_ID_RUNS
-            && let (Some(first), Some(last)) = (used.first(), used.last())
-        {
-            // The lowest ids that were left out count as used: peers count up.
-            let all = *first.start()..=*last.end();
-            let hole = used.gaps(&all).next();
-            used.extend(hole);
-        }
-        true
+        lock(&self.used_ids).claim(id)
     }
 
     /// Registers where groups go under a subscribe id of ours that was never used.

@@ -69,7 +69,7 @@ impl Attach {
 
     /// Follows the peer until it is not wanted any more. When the future is dropped the routes go
     /// too.
-    pub(super) async fn run(mut self) -> Infallible {
+    pub(super) async fn run(mut self: Box<Self>) -> Infallible {
         if self.role() != Role::Member {
             let peer = self.peer.clone();
             tokio::select! {

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use moq_relay_core::memory::{self, Config};
+use moq_relay_core::model::track::TrackProducer;
 use moq_transfork::dialect::Dialect;
 use moq_transfork::message::SessionUpdate;
 use moq_transfork::wt::{RecvStream as _, SendStream as _, Session as _};
 use tokio::time::{sleep, timeout};
 
-use crate::raw::Raw;
-use crate::world::{INSTANT, World, soon};
+use crate::raw::{Raw, subscribe};
+use crate::world::{INSTANT, World, published, soon, write_group};
 
 fn limited() -> Config {
     Config {
@@ -18,21 +19,60 @@ fn limited() -> Config {
     }
 }
 
+/// Sends a group of 2,000 bytes every half second for some time.
+async fn send_for(track: &TrackProducer, seconds: u32) {
+    for _ in 0..seconds * 2 {
+        write_group(track, &[&"x".repeat(2000)]);
+        sleep(Duration::from_millis(500)).await;
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn peers_of_the_draft_are_told_the_rate_and_each_change_that_matters() {
     let mut world = World::new();
+    let publisher = world.client(Dialect::Draft03).await;
+    let track = publisher.publish("demo/a");
+    published(&world, "demo/a").await;
     let (near, far) = memory::pair(limited());
     world.serve(far.clone());
     let mut raw = Raw::set_up(near, Dialect::Draft03).await;
+    let _subscription = raw.subscribe(&subscribe(0, "demo/a")).await;
     let told = |bitrate| Ok(Some(SessionUpdate { bitrate }));
     assert_eq!(soon(raw.updates.update()).await, told(8_000_000));
     // The relay's end is the one that sends.
     far.set_rate(Some(1_100_000));
-    sleep(Duration::from_secs(5)).await;
+    send_for(&track, 5).await;
     let small = timeout(INSTANT, raw.updates.update()).await;
     assert!(small.is_err(), "a tenth more is no news: {small:?}");
     far.set_rate(Some(2_000_000));
+    send_for(&track, 2).await;
     assert_eq!(soon(raw.updates.update()).await, told(16_000_000));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rate_that_changed_in_a_pause_is_told_a_second_after_it() {
+    let mut world = World::new();
+    let publisher = world.client(Dialect::Draft03).await;
+    let track = publisher.publish("demo/a");
+    published(&world, "demo/a").await;
+    let (near, far) = memory::pair(limited());
+    world.serve(far.clone());
+    let mut raw = Raw::set_up(near, Dialect::Draft03).await;
+    let _subscription = raw.subscribe(&subscribe(0, "demo/a")).await;
+    let told = |bitrate| Ok(Some(SessionUpdate { bitrate }));
+    assert_eq!(soon(raw.updates.update()).await, told(8_000_000));
+    far.set_rate(Some(2_000_000));
+    let idle = timeout(Duration::from_secs(600), raw.updates.update()).await;
+    assert!(
+        idle.is_err(),
+        "nobody looks while nothing is sent: {idle:?}"
+    );
+    for (rate, bitrate) in [(3_000_000, 24_000_000), (1_000_000, 8_000_000)] {
+        far.set_rate(Some(rate));
+        send_for(&track, 2).await;
+        assert_eq!(soon(raw.updates.update()).await, told(bitrate));
+        sleep(Duration::from_secs(600)).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -17,7 +17,7 @@ const IDLE: Duration = Duration::from_secs(10);
 const SOCKET_BUFFER: usize = 4 << 20;
 
 /// What the relay grants its peers, who publish nothing here.
-const SERVER_STREAMS: [u32; 2] = [16, 64];
+const SERVER_STREAMS: [u32; 2] = [8, 16];
 
 /// What the benchmark's client grants the relay.
 const CLIENT_STREAMS: u32 = 1024;

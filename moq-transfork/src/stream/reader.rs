@@ -30,7 +30,7 @@ pub struct Reader<S: wt::RecvStream> {
 enum State {
     Open,
     /// Nothing more can be read, and it is not a clean end.
-    Failed(StreamError),
+    Failed(Box<StreamError>),
     /// The peer ended the stream cleanly.
     Ended,
 }
@@ -131,7 +131,7 @@ impl<S: wt::RecvStream> Reader<S> {
 
     fn stop_once(&mut self, code: Code) {
         if let State::Open = self.state {
-            self.state = State::Failed(StreamError::Reset(code));
+            self.state = State::Failed(Box::new(StreamError::Reset(code)));
             self.stream.stop(code.0);
         }
     }
@@ -147,7 +147,7 @@ impl<S: wt::RecvStream> Reader<S> {
     /// Stops the stream because of what it carries; from here on every call gives the error.
     fn refuse(&mut self, error: StreamError) -> StreamError {
         self.stop_once(error.code());
-        self.state = State::Failed(error.clone());
+        self.state = State::Failed(Box::new(error.clone()));
         self.chunk = Bytes::new();
         self.message = Partial::default();
         error
@@ -157,7 +157,7 @@ impl<S: wt::RecvStream> Reader<S> {
     async fn receive(&mut self, max: usize) -> Result<Option<Bytes>, StreamError> {
         match &self.state {
             State::Open => {}
-            State::Failed(error) => return Err(error.clone()),
+            State::Failed(error) => return Err(StreamError::clone(error)),
             State::Ended => return Ok(None),
         }
         loop {
@@ -170,7 +170,7 @@ impl<S: wt::RecvStream> Reader<S> {
                 }
                 Err(error) => {
                     let error = StreamError::from_transport(error);
-                    self.state = State::Failed(error.clone());
+                    self.state = State::Failed(Box::new(error.clone()));
                     return Err(error);
                 }
             }
@@ -206,16 +206,23 @@ impl<S: wt::RecvStream> Drop for Reader<S> {
 }
 
 /// A message of which some bytes have arrived.
+///
+/// As a rule a reader waits between two messages, and then there is none.
 #[derive(Default)]
 struct Partial {
-    scanner: Option<Scanner>,
+    begun: Option<Box<Begun>>,
+}
+
+/// What has arrived of a message, at least a byte.
+struct Begun {
+    scanner: Scanner,
     /// A copy of the bytes, so that few bytes do not pin a large receive buffer.
     bytes: BytesMut,
 }
 
 impl Partial {
     fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+        self.begun.is_none()
     }
 
     /// Takes what belongs to the message out of `chunk`, and gives the message once it is complete.
@@ -224,24 +231,38 @@ impl Partial {
         chunk: &mut Bytes,
         dialect: Dialect,
     ) -> Result<Option<M>, DecodeError> {
-        let scanner = self
-            .scanner
-            .get_or_insert_with(|| Scanner::new(M::fields(dialect)));
-        let Some(len) = scanner.scan(chunk)? else {
-            self.bytes.extend_from_slice(chunk);
-            *chunk = Bytes::new();
+        if let Some(begun) = &mut self.begun {
+            let Some(tail) = scan(&mut begun.scanner, chunk)? else {
+                begun.bytes.extend_from_slice(chunk);
+                *chunk = Bytes::new();
+                return Ok(None);
+            };
+            begun.bytes.extend_from_slice(&tail);
+            let message = M::decode(&mut Input::new(&begun.bytes), dialect);
+            self.begun = None;
+            return message.map(Some);
+        }
+        let mut scanner = Scanner::new(M::fields(dialect));
+        let Some(whole) = scan(&mut scanner, chunk)? else {
+            if !chunk.is_empty() {
+                let bytes = BytesMut::from(&chunk[..]);
+                self.begun = Some(Box::new(Begun { scanner, bytes }));
+                *chunk = Bytes::new();
+            }
             return Ok(None);
         };
-        self.scanner = None;
-        let tail = chunk.split_to(len);
-        if chunk.is_empty() {
-            *chunk = Bytes::new();
-        }
-        if self.bytes.is_empty() {
-            return M::decode(&mut Input::new(&tail), dialect).map(Some);
-        }
-        let mut bytes = std::mem::take(&mut self.bytes);
-        bytes.extend_from_slice(&tail);
-        M::decode(&mut Input::new(&bytes), dialect).map(Some)
+        M::decode(&mut Input::new(&whole), dialect).map(Some)
     }
+}
+
+/// Takes the rest of a message out of `chunk`, if all of it is there.
+fn scan(scanner: &mut Scanner, chunk: &mut Bytes) -> Result<Option<Bytes>, DecodeError> {
+    let Some(len) = scanner.scan(chunk)? else {
+        return Ok(None);
+    };
+    let rest = chunk.split_to(len);
+    if chunk.is_empty() {
+        *chunk = Bytes::new();
+    }
+    Ok(Some(rest))
 }

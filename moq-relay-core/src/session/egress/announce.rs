@@ -16,17 +16,18 @@ use crate::source::Source;
 const MAX_QUEUED: usize = 16 * 1024;
 
 pub(super) async fn serve<S: wt::Session>(
-    state: &State<S>,
+    state: Arc<State<S>>,
     source: Arc<dyn Source>,
     please: AnnouncePlease,
     mut writer: AnnounceWriter<S>,
     mut reader: RequestReader<S>,
 ) {
+    let _following = state.tally.follow();
     let outcome = tokio::select! {
         biased;
         // The peer has heard enough.
         closed = reader.closed() => closed.map_err(Error::from),
-        told = tell(state, &source, &please, &mut writer) => told,
+        told = tell(&state, &source, &please, &mut writer) => told,
     };
     match outcome {
         Ok(()) => {
@@ -63,6 +64,9 @@ async fn tell<S: wt::Session>(
             } else {
                 announced.try_next()
             };
+        }
+        if next.is_none() && writer.queued() >= MAX_QUEUED {
+            state.begin_sending();
         }
         state.tally.sent.add(count);
         state.context.stats.announcements_sent.add(count);

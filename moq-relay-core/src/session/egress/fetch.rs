@@ -34,6 +34,7 @@ pub(super) async fn serve<S: wt::Session>(
         writer.abort(Code::BOUNDS_EXCEEDED);
         return;
     }
+    state.begin_sending();
     let outcome = tokio::select! {
         error = follow(reader, updates) => Err(error),
         sent = send(&state, &source, &request, &mut writer, priority) => sent,

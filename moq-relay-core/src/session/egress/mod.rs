@@ -38,21 +38,40 @@ pub(super) async fn serve<S: wt::Session>(
 ) -> Result<(), Error> {
     // Held for as long as the request.
     let permit = state.requests.clone().try_acquire_owned();
+    let source = match &permit {
+        Ok(_) => source.ok_or(Code::NOT_FOUND),
+        Err(_) => Err(Code::TOO_MANY),
+    };
+    // Boxed: once the request is there, its room is free again.
+    let begun = begin(state, source, request).boxed().await?;
+    if let Some(serving) = begun {
+        serving.await;
+    }
+    Ok(())
+}
+
+/// Waits for a request and returns what serves it, unless it is refused.
+async fn begin<S: wt::Session>(
+    state: Arc<State<S>>,
+    source: Result<Arc<dyn Source>, Code>,
+    request: BoxFuture<'static, Result<Request<S>, Error>>,
+) -> Result<Option<BoxFuture<'static, ()>>, Error> {
     let request = timeout(state.context.limits.handshake, request).await;
     let request = match request.unwrap_or(Err(Error::Timeout)) {
         Ok(request) => request,
         Err(Error::UnexpectedStream) => return Err(Error::UnexpectedStream),
         Err(error) => {
             debug!(%error, "request not understood");
-            return Ok(());
+            return Ok(None);
         }
     };
     match source {
-        _ if permit.is_err() => refuse(request, Code::TOO_MANY),
-        None => refuse(request, Code::NOT_FOUND),
-        Some(source) => dispatch(state, source, request).await,
+        Ok(source) => Ok(Some(dispatch(state, source, request))),
+        Err(code) => {
+            refuse(request, code);
+            Ok(None)
+        }
     }
-    Ok(())
 }
 
 fn refuse<S: wt::Session>(request: Request<S>, code: Code) {
@@ -64,33 +83,28 @@ fn refuse<S: wt::Session>(request: Request<S>, code: Code) {
     }
 }
 
-/// Each kind of request is boxed: they differ much in size, and every peer has one of the smallest.
-async fn dispatch<S: wt::Session>(
+/// Each kind of request is boxed by itself: they differ much in size, and every peer has one of the
+/// smallest.
+fn dispatch<S: wt::Session>(
     state: Arc<State<S>>,
     source: Arc<dyn Source>,
     request: Request<S>,
-) {
+) -> BoxFuture<'static, ()> {
     match request {
         Request::Announce(please, writer, reader) => {
-            let _following = state.tally.follow();
-            announce::serve(&state, source, please, writer, reader)
-                .boxed()
-                .await;
+            announce::serve(state, source, please, writer, reader).boxed()
         }
         Request::Subscribe(subscribe, writer, reader) => {
             let span = info_span!("subscription", id = subscribe.id, path = %subscribe.path);
             let feeds = state.context.feeds.clone();
-            let tally = state.tally.clone();
-            let _subscribed = tally.subscribe();
-            let serve = subscribe::serve(state, source, subscribe, writer, reader).boxed();
-            feeds.track_future(serve).instrument(span).await;
+            let begun = subscribe::begin(state.clone(), source, subscribe, writer, reader);
+            let serve = subscribe::serve(state, begun.boxed());
+            feeds.track_future(serve).instrument(span).boxed()
         }
         Request::Fetch(fetch, writer, reader) => {
-            fetch::serve(state, source, fetch, writer, reader)
-                .boxed()
-                .await;
+            fetch::serve(state, source, fetch, writer, reader).boxed()
         }
-        Request::Info(please, writer) => serve_info(source, please, writer).await,
+        Request::Info(please, writer) => serve_info(source, please, writer).boxed(),
     }
 }
 

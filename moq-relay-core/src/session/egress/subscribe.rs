@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use moq_transfork::code::Code;
+use futures_util::future::BoxFuture;
 use moq_transfork::message::Subscribe;
 use moq_transfork::path::Path;
 use moq_transfork::stream::{SubscribeReader, SubscribeWriter};
@@ -20,48 +20,19 @@ use crate::session::egress::info_message;
 use crate::session::state::State;
 use crate::source::Source;
 
+/// How a subscription has ended, and the subscribe stream, if that can still be ended.
+type Ended<S> = (Result<(), Error>, Option<SubscribeWriter<S>>);
+
+/// Serves a subscription from its beginning, which [`begin`] makes, to its end.
 pub(super) async fn serve<S: wt::Session>(
     state: Arc<State<S>>,
-    source: Arc<dyn Source>,
-    subscribe: Subscribe,
-    mut writer: SubscribeWriter<S>,
-    reader: SubscribeReader<S>,
+    begun: BoxFuture<'static, Result<BoxFuture<'static, Ended<S>>, Ended<S>>>,
 ) {
-    if !state.claim_id(subscribe.id) {
-        debug!("subscribe id used twice");
-        writer.abort(Code::DUPLICATE);
-        return;
-    }
-    state.context.stats.subscriptions_total.add(1);
+    let _subscribed = state.tally.subscribe();
     let _serving = state.context.stats.gauge(|stats| &stats.subscriptions);
-    let asked = Subscription {
-        priority: subscribe.priority,
-        order: subscribe.order,
-        expires: subscribe.expires,
-        min: subscribe.min,
-        max: subscribe.max,
-    };
-    let (updates, subscription) = watch::channel(asked.clone());
-    let mut left = follow(reader, updates).boxed();
-    let opened = tokio::select! {
-        biased;
-        left = &mut left => left.and(Err(Error::Cancelled)),
-        () = state.context.draining.cancelled() => Err(Error::Shutdown),
-        opened = open(&source, &subscribe.path, asked) => opened,
-    };
-    let (outcome, writer) = match opened {
-        Ok((track, latest)) => {
-            info!(latest = latest.latest, "subscribed");
-            match writer.info(&info_message(latest.clone())).await {
-                Ok(()) => {
-                    // Boxed, so that what came before it takes no room beside it.
-                    let feed = Feed::new(state, source, subscribe, track, latest.info, writer);
-                    Box::new(feed).run(left, subscription).boxed().await
-                }
-                Err(error) => (Err(error.into()), Some(writer)),
-            }
-        }
-        Err(error) => (Err(error), Some(writer)),
+    let (outcome, writer) = match begun.await {
+        Ok(feed) => feed.await,
+        Err(ended) => ended,
     };
     match outcome {
         Ok(()) | Err(Error::Cancelled) => {
@@ -77,6 +48,47 @@ pub(super) async fn serve<S: wt::Session>(
     }
 }
 
+/// Takes a subscription up to where groups can flow; returns what feeds the subscriber.
+///
+/// Apart from [`serve`], so that nothing of it takes room while groups flow.
+pub(super) async fn begin<S: wt::Session>(
+    state: Arc<State<S>>,
+    source: Arc<dyn Source>,
+    subscribe: Subscribe,
+    mut writer: SubscribeWriter<S>,
+    reader: SubscribeReader<S>,
+) -> Result<BoxFuture<'static, Ended<S>>, Ended<S>> {
+    if !state.claim_id(subscribe.id) {
+        return Err((Err(Error::Duplicate), Some(writer)));
+    }
+    state.context.stats.subscriptions_total.add(1);
+    let asked = Subscription {
+        priority: subscribe.priority,
+        order: subscribe.order,
+        expires: subscribe.expires,
+        min: subscribe.min,
+        max: subscribe.max,
+    };
+    let (updates, subscription) = watch::channel(asked.clone());
+    let mut left = follow(reader, updates);
+    let opened = tokio::select! {
+        biased;
+        left = &mut left => left.and(Err(Error::Cancelled)),
+        () = state.context.draining.cancelled() => Err(Error::Shutdown),
+        opened = open(&source, &subscribe.path, asked) => opened,
+    };
+    let (track, latest) = match opened {
+        Ok(opened) => opened,
+        Err(error) => return Err((Err(error), Some(writer))),
+    };
+    info!(latest = latest.latest, "subscribed");
+    if let Err(error) = writer.info(&info_message(latest.clone())).await {
+        return Err((Err(error.into()), Some(writer)));
+    }
+    let feed = Feed::new(state, source, subscribe, track, latest.info, writer);
+    Ok(Box::new(feed).run(left, subscription).boxed())
+}
+
 /// Finds the track and waits for what its publisher says of it.
 async fn open(
     source: &Arc<dyn Source>,
@@ -90,20 +102,23 @@ async fn open(
 }
 
 /// Takes SUBSCRIBE_UPDATEs until the subscriber leaves.
-async fn follow<S: wt::Session>(
+fn follow<S: wt::Session>(
     mut reader: SubscribeReader<S>,
     updates: watch::Sender<Subscription>,
-) -> Result<(), Error> {
-    while let Some(update) = reader.update().await? {
-        updates.send_modify(|subscription| {
-            subscription.update(&Subscription {
-                priority: update.priority,
-                order: update.order,
-                expires: update.expires,
-                min: update.min,
-                max: update.max,
+) -> BoxFuture<'static, Result<(), Error>> {
+    let follow = async move {
+        while let Some(update) = reader.update().await? {
+            updates.send_modify(|subscription| {
+                subscription.update(&Subscription {
+                    priority: update.priority,
+                    order: update.order,
+                    expires: update.expires,
+                    min: update.min,
+                    max: update.max,
+                });
             });
-        });
-    }
-    Ok(())
+        }
+        Ok(())
+    };
+    follow.boxed()
 }

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use moq_transfork::filter::Filter;
 use moq_transfork::message::Announce;
 use moq_transfork::path::Path;
@@ -15,6 +16,9 @@ use crate::announced::AnnounceSet;
 use crate::error::Error;
 use crate::session::state::State;
 
+/// Both halves of the stream. Boxed, since futures keep a copy of what is moved through them.
+type Opened<S> = (AnnounceRequest<S>, AnnounceReader<S>);
+
 /// Follows the peer's announcements below `prefix` into `set`, until nobody listens there any
 /// more. An end of the stream ends every path.
 pub(in crate::session) async fn run<S: wt::Session>(
@@ -22,7 +26,7 @@ pub(in crate::session) async fn run<S: wt::Session>(
     prefix: Path,
     set: Arc<AnnounceSet>,
     ignored: CancellationToken,
-    opened: Option<(AnnounceRequest<S>, AnnounceReader<S>)>,
+    opened: Option<Box<Opened<S>>>,
 ) -> Result<(), Error> {
     tokio::select! {
         biased;
@@ -41,14 +45,14 @@ async fn follow<S: wt::Session>(
     state: &State<S>,
     prefix: Path,
     set: &AnnounceSet,
-    opened: Option<(AnnounceRequest<S>, AnnounceReader<S>)>,
+    opened: Option<Box<Opened<S>>>,
 ) -> Result<(), Error> {
-    let (_request, mut reader) = match opened {
+    let mut opened = match opened {
         Some(opened) => opened,
-        None => announce(&state.session, state.dialect, Filter::Prefix(prefix)).await?,
+        None => open(state, prefix).boxed().await?,
     };
     let mut known = HashSet::new();
-    while let Some(announce) = reader.next().await? {
+    while let Some(announce) = opened.1.next().await? {
         if announce != Announce::Live {
             state.tally.received.add(1);
             state.context.stats.announcements_received.add(1);
@@ -77,4 +81,9 @@ async fn follow<S: wt::Session>(
         }
     }
     Ok(())
+}
+
+async fn open<S: wt::Session>(state: &State<S>, prefix: Path) -> Result<Box<Opened<S>>, Error> {
+    let opened = announce(&state.session, state.dialect, Filter::Prefix(prefix)).await?;
+    Ok(Box::new(opened))
 }

@@ -1,0 +1,125 @@
+//! What a session's driver is to do.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use moq_transfork::code::Code;
+
+use crate::error::Error;
+use crate::session::peer::Ask;
+use crate::shared::Shared;
+
+/// Requests to a peer that wait for its driver. More than this fail at once.
+const MAX_ASKS: usize = 1024;
+
+/// Chores that tasks of a session have handed to its driver and that wait to be started.
+const MAX_CHORES: usize = 4096;
+
+/// What a session's driver is to do: the peer's handle and the session's tasks put it in.
+///
+/// Every session has one, and few use it much: it holds nothing until something is put in.
+#[derive(Default)]
+pub(super) struct Inbox {
+    waiting: Shared<Waiting>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    close: Option<(Code, String)>,
+    chores: VecDeque<BoxFuture<'static, ()>>,
+    asks: VecDeque<Box<Ask>>,
+    /// True once nobody takes anything out any more.
+    over: bool,
+}
+
+/// One thing to do.
+pub(super) enum Errand {
+    /// The session is to be closed.
+    Close(Code, String),
+    /// Something is to be run.
+    Chore(BoxFuture<'static, ()>),
+    /// The handle asks for something.
+    Ask(Box<Ask>),
+}
+
+/// The driver's end. Dropping it throws away what waits, and nothing gets in any more.
+pub(super) struct Outlet(Arc<Inbox>);
+
+impl Inbox {
+    /// Puts in what the handle asks.
+    ///
+    /// # Errors
+    /// [`Error::TooMany`] if too much waits already, [`Error::Dropped`] if the driver is gone.
+    pub(super) fn ask(&self, ask: Ask) -> Result<(), Error> {
+        self.waiting.change(|waiting| {
+            if waiting.over {
+                return Err(Error::Dropped);
+            }
+            if waiting.asks.len() >= MAX_ASKS {
+                return Err(Error::TooMany("requests"));
+            }
+            waiting.asks.push_back(Box::new(ask));
+            Ok(())
+        })
+    }
+
+    /// Has something run. It is dropped if too much waits for that already.
+    pub(super) fn chore(&self, chore: BoxFuture<'static, ()>) {
+        let refused = self.waiting.change(|waiting| {
+            if waiting.over || waiting.chores.len() >= MAX_CHORES {
+                return Some(chore);
+            }
+            waiting.chores.push_back(chore);
+            None
+        });
+        // Outside the lock: what it owns may want to put something in.
+        drop(refused);
+    }
+
+    /// Has the session closed, for the first reason given.
+    pub(super) fn close(&self, code: Code, reason: &str) {
+        self.waiting.change(|waiting| {
+            let reason = || (code, reason.to_owned());
+            waiting.close.get_or_insert_with(reason);
+        });
+    }
+}
+
+impl Outlet {
+    /// Takes the other end of an inbox, which has just one.
+    pub(super) fn new(inbox: Arc<Inbox>) -> Self {
+        Self(inbox)
+    }
+
+    /// Waits for the next thing to do. Cancel-safe.
+    pub(super) async fn next(&self) -> Errand {
+        self.0.waiting.wait(Waiting::next).await
+    }
+}
+
+impl Waiting {
+    fn next(&mut self) -> Option<Errand> {
+        if let Some((code, reason)) = self.close.take() {
+            return Some(Errand::Close(code, reason));
+        }
+        if let Some(chore) = self.chores.pop_front() {
+            return Some(Errand::Chore(chore));
+        }
+        self.asks.pop_front().map(Errand::Ask)
+    }
+}
+
+impl Drop for Outlet {
+    fn drop(&mut self) {
+        let over = Waiting {
+            over: true,
+            ..Waiting::default()
+        };
+        // What waited is dropped outside the lock, and may want to put something in.
+        let _rest = self
+            .0
+            .waiting
+            .change(|waiting| std::mem::replace(waiting, over));
+    }
+}
