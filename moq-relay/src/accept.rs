@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use quinn::crypto::rustls::HandshakeData;
-use quinn::{Connection, Incoming};
+use quinn::{Connecting, Connection, ConnectionError};
 use tokio::time::timeout;
 use web_transport_quinn::proto::ConnectResponse;
 use web_transport_quinn::{Request, ServerError};
@@ -40,17 +40,20 @@ pub enum Via {
     Quic,
 }
 
-/// Takes a client from its first packet to a session: raw QUIC by its ALPN, or WebTransport, for
+/// Takes a client whose first packet was accepted to a session: raw QUIC by its ALPN, or WebTransport, for
 /// whatever path it asks.
 ///
 /// # Errors
 ///
 /// Fails when the client does not get that far in time.
-pub async fn accept(incoming: Incoming) -> Result<Accepted, AcceptError> {
-    let handshake = async { incoming.await.map_err(AcceptError::Quic) };
+pub async fn accept(
+    connecting: Result<Connecting, ConnectionError>,
+) -> Result<Accepted, AcceptError> {
+    let handshake = async { connecting?.await };
     let conn = timeout(QUIC_TIMEOUT, handshake)
         .await
-        .map_err(|_| AcceptError::Timeout)??;
+        .map_err(|_| AcceptError::Timeout)?
+        .map_err(AcceptError::Quic)?;
     let alpn = alpn(&conn);
     if alpn == ALPN_H3.as_bytes() {
         return timeout(CONNECT_TIMEOUT, connect(conn))
@@ -95,7 +98,7 @@ fn alpn(conn: &Connection) -> Vec<u8> {
 pub enum AcceptError {
     /// The QUIC or TLS handshake failed.
     #[error("QUIC handshake: {0}")]
-    Quic(#[source] quinn::ConnectionError),
+    Quic(#[source] ConnectionError),
     /// HTTP/3 or its CONNECT request failed.
     #[error("WebTransport handshake: {0}")]
     WebTransport(#[from] ServerError),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use moq_relay_cluster::cluster::Cluster;
 use moq_relay_cluster::config::Config;
 use moq_relay_core::relay::Relay;
-use quinn::{Endpoint, Incoming, VarInt};
+use quinn::{Connecting, ConnectionError, Endpoint, Incoming, VarInt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, timeout};
@@ -168,9 +168,17 @@ impl Server {
         let seat = self.workers.seat();
         let runtime = seat.runtime().clone();
         let place = Place { slot, seat };
-        let connection = connection(incoming, self.cluster.clone(), self.has_roots, place, trust);
-        self.connections
-            .spawn_on(connection.instrument(span), &runtime);
+        let (cluster, has_roots) = (self.cluster.clone(), self.has_roots);
+        // Boxed: it is needed for a moment.
+        let incoming = Box::new(incoming);
+        let connection = async move {
+            // QUIC's own task for it is spawned here: a connection stays where it begins. It is not
+            // within the span, which it would enter for every packet.
+            let connecting = incoming.accept();
+            let connection = connection(connecting, cluster, has_roots, place, trust);
+            connection.instrument(span).await;
+        };
+        self.connections.spawn_on(connection, &runtime);
     }
 
     /// Tells once when clients begin to be refused.
@@ -192,17 +200,16 @@ struct Place {
     seat: Seat,
 }
 
-/// Serves one client, from its first packet to its end. QUIC's own task for it is spawned here, too:
-/// a connection begins where its first packet is accepted.
+/// Serves one client, from its first packet to its end.
 fn connection(
-    incoming: Incoming,
+    connecting: Result<Connecting, ConnectionError>,
     cluster: Cluster<QuicDial>,
     has_roots: bool,
     place: Place,
     trust: Option<OwnedSemaphorePermit>,
 ) -> impl Future<Output = ()> + Send + 'static {
     // Boxed: the room of the handshake is free again once there is a session.
-    let accepting = Box::pin(accept(incoming));
+    let accepting = Box::pin(accept(connecting));
     async move {
         let accepted = accepting.await;
         drop(trust);
