@@ -14,6 +14,7 @@ use self::trial::{Attempt, Failed};
 use crate::cargo::{self, Binaries};
 use crate::client::Transport;
 use crate::interop::peers::{Folder, SEED};
+use crate::process::Process;
 use crate::term::{self, Table, say};
 
 mod awake;
@@ -103,6 +104,10 @@ pub(crate) struct Args {
     #[arg(long)]
     write: bool,
 
+    /// Lets the processors sleep between two frames
+    #[arg(long)]
+    asleep: bool,
+
     /// A sentence on the circumstances, for the results
     #[arg(long, value_name = "TEXT", default_value = "")]
     note: String,
@@ -167,7 +172,7 @@ async fn measure(
     if let Some(why) = &results.without_syscalls {
         say!("system calls are not counted: {why}");
     }
-    let awake = awake::keep().await;
+    let awake = args.awake().await;
     results.awake = awake.is_ok();
     if let Err(error) = &awake {
         say!("the processors are not kept awake, which makes CPU time unsteady: {error:#}");
@@ -299,6 +304,12 @@ impl Args {
         }
         targets.retain(|target| !self.without.iter().any(|name| name == target.name()));
         targets
+    }
+
+    /// Keeps the processors awake until what it returns is dropped.
+    async fn awake(&self) -> anyhow::Result<Vec<Process>> {
+        ensure!(!self.asleep, "--asleep");
+        awake::keep().await
     }
 
     /// How often, and for how many seconds.

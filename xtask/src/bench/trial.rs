@@ -237,9 +237,10 @@ impl Notes {
             self.mark("drain")?,
         );
         let in_rounds = shape.rounds > 0;
-        let used = match in_rounds {
-            true => self.used_beside_slow(),
-            false => Used::default().and(steady, end),
+        let used = if in_rounds {
+            self.used_beside_slow()
+        } else {
+            Used::default().and(steady, end)
         };
         let summary = self.summary.as_ref();
         let latency = match summary {
@@ -355,5 +356,33 @@ mod tests {
             matches!(event, Event::Sample(sample) if sample.phase == "steady" && sample.frames == 10)
         );
         assert!(serde_json::from_str::<Event>(r#"{"event":"other"}"#).is_err());
+    }
+
+    #[test]
+    fn only_every_second_window_is_one_with_slow_readers() {
+        let mark = |phase: &str, frames| Mark {
+            sample: Sample {
+                phase: phase.to_owned(),
+                seconds: frames as f64,
+                frames,
+                bytes: 0,
+                latency: Quantiles::default(),
+            },
+            relay: Usage {
+                cpu: 2.0 * frames as f64,
+                ..Usage::default()
+            },
+            load: Usage::default(),
+            steal: 0,
+        };
+        // Windows of 1, 2, 4 and 8 frames, with a silence between them.
+        let windows = [(0, 1), (10, 12), (20, 24), (30, 38)];
+        let marks = windows.map(|(from, to)| [mark("open", from), mark("close", to)]);
+        let notes = Notes {
+            marks: marks.concat(),
+            ..Notes::default()
+        };
+        let used = notes.used_beside_slow();
+        assert_eq!((used.frames, used.seconds, used.cpu), (10, 10.0, 20.0));
     }
 }
