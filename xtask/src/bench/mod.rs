@@ -14,8 +14,10 @@ use self::trial::{Attempt, Failed};
 use crate::cargo::{self, Binaries};
 use crate::client::Transport;
 use crate::interop::peers::{Folder, SEED};
+use crate::process::Process;
 use crate::term::{self, Table, say};
 
+mod awake;
 mod page;
 mod plot;
 mod report;
@@ -24,6 +26,7 @@ mod shape;
 mod shapes;
 mod stage;
 mod stats;
+mod steal;
 mod syscalls;
 mod target;
 mod trial;
@@ -43,7 +46,7 @@ const RESULTS: &str = "docs/performance.json";
 #[derive(clap::Args)]
 #[command(after_help = "\
 Every shape is run against every target in turns, forth and back (A B C C B A ...), the relay alone
-on processor 0 and the load on processor 1. Ratios compare within a run; each figure is a median
+on processor 0 and the load on processor 1, both kept from sleeping by chrt of util-linux. Ratios compare within a run; each figure is a median
 [least..most].
 
 Examples:
@@ -101,6 +104,10 @@ pub(crate) struct Args {
     #[arg(long)]
     write: bool,
 
+    /// Lets the processors sleep between two frames
+    #[arg(long)]
+    asleep: bool,
+
     /// A sentence on the circumstances, for the results
     #[arg(long, value_name = "TEXT", default_value = "")]
     note: String,
@@ -126,8 +133,12 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let targets = args.targets();
+    let began = Instant::now();
     let programs = args.build(&targets).await?;
+    let built = began.elapsed().as_secs_f64();
     let results = measure(&args, &shapes, &targets, &programs).await?;
+    let measured = began.elapsed().as_secs_f64() - built;
+    say!("measured for {measured:.0} s, after {built:.0} s of building");
     say!("\nresults: {}", args.out.display());
     if args.write {
         results.save(&cargo::root().join(RESULTS))?;
@@ -148,6 +159,7 @@ async fn measure(
         machine: Machine::here().await,
         note: args.note.clone(),
         without_syscalls: syscalls::obstacle().await,
+        awake: false,
         trials: Vec::new(),
         failures: Vec::new(),
     };
@@ -160,7 +172,11 @@ async fn measure(
     if let Some(why) = &results.without_syscalls {
         say!("system calls are not counted: {why}");
     }
-    let began = Instant::now();
+    let awake = args.awake().await;
+    results.awake = awake.is_ok();
+    if let Err(error) = &awake {
+        say!("the processors are not kept awake, which makes CPU time unsteady: {error:#}");
+    }
     for batch in batches(shapes) {
         for shape in &batch {
             say!("\n{}: {}", shape.name, shape.about);
@@ -174,11 +190,14 @@ async fn measure(
     }
     say!("\nIn short:");
     print(verdict::table(&results));
+    let (most, all) = results.steal();
     say!(
-        "\nload average {:.1} before, {:.0} s in all",
-        results.machine.load,
-        began.elapsed().as_secs_f64()
+        "\nload average {:.1} before; the host took up to {most} hundredths of a second of a run, \
+         {all} in all",
+        results.machine.load
     );
+    // Until here the processors have been kept awake.
+    drop(awake);
     Ok(results)
 }
 
@@ -285,6 +304,12 @@ impl Args {
         }
         targets.retain(|target| !self.without.iter().any(|name| name == target.name()));
         targets
+    }
+
+    /// Keeps the processors awake until what it returns is dropped.
+    async fn awake(&self) -> anyhow::Result<Vec<Process>> {
+        ensure!(!self.asleep, "--asleep");
+        awake::keep().await
     }
 
     /// How often, and for how many seconds.

@@ -102,6 +102,7 @@ fn generated(results: &Results) -> String {
         results.runs(),
         results.note
     );
+    text += &wakefulness(results);
     if let Some(why) = &results.without_syscalls {
         text += &format!("\nSystem calls were not counted: {why}.\n");
     }
@@ -118,6 +119,20 @@ fn generated(results: &Results) -> String {
         }
     }
     text
+}
+
+/// What the machine did beside, as far as it is known.
+fn wakefulness(results: &Results) -> String {
+    let kept = if results.awake {
+        "were kept awake"
+    } else {
+        "were not kept awake"
+    };
+    let (most, all) = results.steal();
+    format!(
+        "The processors {kept}; the host took up to {most} hundredths of a second from them in a \
+         run, {all} in all.\n"
+    )
 }
 
 fn ran(results: &Results) -> impl Iterator<Item = &'static Shape> {
@@ -186,6 +201,9 @@ mod tests {
         assert!(page.contains("## fanout-10k"), "{page}");
         assert!(page.contains("| ours | 2.00 [2.00..2.00] |"), "{page}");
         assert!(page.contains("| CPU / bare |"), "{page}");
+        let beside =
+            "kept awake; the host took up to 2 hundredths of a second from them in a run, 4 in";
+        assert!(page.contains(beside), "{page}");
         assert!(folder.path().join("performance-cpu.svg").exists());
     }
 }

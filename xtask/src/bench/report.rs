@@ -123,16 +123,13 @@ pub(super) fn remarks(results: &Results, shape: &Shape) -> Vec<String> {
     remarks
 }
 
-/// What slow readers do to the others: their latency beside that without them, run by run.
+/// What slow readers do to the others: their latency beside that in the rounds without them.
 fn harm(results: &Results, shape: &Shape, target: &str) -> Option<String> {
-    let without = shape.beside.filter(|_| shape.slow > 0)?;
-    let times = |figure| results.ratio_of_shapes(target, [shape.name, without], figure);
-    let (p50, p99) = (
-        times(|trial| Some(trial.p50))?,
-        times(|trial| Some(trial.p99))?,
-    );
+    let of = |figure| results.of(shape.name, target, figure);
+    let (p50, p99) = (of(Trial::harm_p50)?, of(Trial::harm_p99)?);
     Some(format!(
-        "{target}: with the slow reader the others' p99 is {p99} times that of {without}, and p50 {p50}"
+        "{target}: while the slow reader is there the others' p99 is {p99} times as long as without \
+         it, and p50 {p50}"
     ))
 }
 
@@ -171,6 +168,7 @@ pub(super) fn cell(spread: Option<Spread>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::results::WithoutSlow;
     use super::super::results::tests::{results, trial};
     use super::super::shapes::ALL;
     use super::*;
@@ -229,7 +227,8 @@ mod tests {
     fn slow_readers_are_judged_by_what_they_do_to_the_others() {
         let mut slow = trial("ours", 0, 0.01);
         (slow.shape, slow.p99) = ("slow".to_owned(), 3.0);
-        let results = results(vec![trial("ours", 0, 0.01), slow]);
+        slow.without_slow = Some(WithoutSlow { p50: 1.0, p99: 2.0 });
+        let results = results(vec![slow]);
         let shape = ALL.iter().find(|shape| shape.slow > 0).unwrap();
         let remarks = remarks(&results, shape);
         assert!(

@@ -22,6 +22,9 @@ pub(super) struct Results {
     pub(super) note: String,
     /// Why no system calls were counted, if none were.
     pub(super) without_syscalls: Option<String>,
+    /// Whether the processors were kept awake all the time.
+    #[serde(default)]
+    pub(super) awake: bool,
     pub(super) trials: Vec<Trial>,
     /// What could not be measured.
     pub(super) failures: Vec<Failure>,
@@ -79,6 +82,9 @@ pub(super) struct Trial {
     pub(super) load_core: f64,
     /// Context switches of the relay in that time.
     pub(super) switches: f64,
+    /// Hundredths of a second that the host took from the machine in that time.
+    #[serde(default)]
+    pub(super) steal: u64,
     /// System calls of the relay for each delivered frame, counted before that time, since
     /// counting costs time itself.
     pub(super) syscalls: Option<f64>,
@@ -91,6 +97,8 @@ pub(super) struct Trial {
     pub(super) p99: f64,
     pub(super) p999: f64,
     pub(super) max: f64,
+    /// The same in the rounds without slow readers, where there were rounds with them.
+    pub(super) without_slow: Option<WithoutSlow>,
     /// From a subscription to its first whole frame.
     pub(super) join: Option<Join>,
     /// The share of groups that did not come whole; bare quinn has none.
@@ -103,6 +111,13 @@ pub(super) struct Trial {
     pub(super) announce_cpu: Option<f64>,
     /// How many announcements were heard in it, by all.
     pub(super) heard: u32,
+}
+
+/// Latencies in milliseconds while no slow reader was there.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct WithoutSlow {
+    pub(super) p50: f64,
+    pub(super) p99: f64,
 }
 
 /// How long subscribers wait for their first whole frame, in milliseconds.
@@ -144,6 +159,16 @@ impl Trial {
     /// Processor microseconds for each time that an announcement was heard.
     pub(super) fn cpu_per_announcement(&self) -> Option<f64> {
         Some(self.announce_cpu? * 1e6 / f64::from(self.heard))
+    }
+
+    /// How many times longer the others' p99 is with slow readers than without.
+    pub(super) fn harm_p99(&self) -> Option<f64> {
+        Some(self.p99 / self.without_slow?.p99)
+    }
+
+    /// The same of their median.
+    pub(super) fn harm_p50(&self) -> Option<f64> {
+        Some(self.p50 / self.without_slow?.p50)
     }
 
     /// Groups that did not come whole, in percent.
@@ -193,6 +218,12 @@ impl Results {
     pub(super) fn failures(&self, shape: &str, target: &str) -> Vec<&Failure> {
         let wanted = |failure: &&Failure| failure.shape == shape && failure.target == target;
         self.failures.iter().filter(wanted).collect()
+    }
+
+    /// Hundredths of a second that the host took: at most in a run, and in all of them.
+    pub(super) fn steal(&self) -> (u64, u64) {
+        let steal = || self.trials.iter().map(|trial| trial.steal);
+        (steal().max().unwrap_or(0), steal().sum())
     }
 
     /// How often each was run.
@@ -283,6 +314,7 @@ pub(super) mod tests {
             cpu,
             load_core: 0.2,
             switches: 500.0,
+            steal: 2,
             syscalls: Some(0.5),
             kib_per_subscriber: Some(60.0),
             rss: 20.0,
@@ -290,6 +322,7 @@ pub(super) mod tests {
             p99: 2.0,
             p999: 3.0,
             max: 4.0,
+            without_slow: None,
             join: None,
             loss: Some(0.0),
             failed: 0,
@@ -312,6 +345,7 @@ pub(super) mod tests {
             machine,
             note: String::new(),
             without_syscalls: None,
+            awake: true,
             trials,
             failures: Vec::new(),
         }

@@ -1,5 +1,17 @@
 //! What is asked of the relays.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// How long a round takes.
+const TURN: Duration = Duration::from_millis(2500);
+
+/// How much of it goes by before it is measured: whoever has come or gone is no news any more.
+const SETTLE: Duration = Duration::from_millis(1200);
+
+/// By when everyone is there, with time to spare, where it is measured in rounds. One more round
+/// follows, which is not measured.
+const COMING: Duration = Duration::from_millis(2500);
+
 /// One load.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shape {
@@ -13,6 +25,8 @@ pub(super) struct Shape {
     pub(super) listeners: u32,
     /// How many subscribers read slowly.
     pub(super) slow: u32,
+    /// Measured in so many rounds, to every second of which the slow ones come; 0 is at once.
+    pub(super) rounds: u32,
     pub(super) rate: Rate,
     pub(super) size: u32,
     pub(super) grouping: u32,
@@ -106,7 +120,30 @@ impl Shape {
         if self.stay > 0 {
             load.push(format!("--stay={}ms", self.stay));
         }
+        if self.rounds > 0 {
+            load.extend(self.round_load());
+        }
         load
+    }
+
+    fn round_load(&self) -> [String; 5] {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let from = now.unwrap_or_default() + COMING + TURN;
+        [
+            format!("--rounds={}", self.rounds),
+            format!("--rounds-from={}", from.as_millis()),
+            format!("--turn-time={}ms", TURN.as_millis()),
+            format!("--settle={}ms", SETTLE.as_millis()),
+            "--slow-stay=every-second-round".to_owned(),
+        ]
+    }
+
+    /// How long it takes to be measured, where it is for `seconds` as a rule.
+    pub(super) fn lasts(&self, seconds: u64) -> Duration {
+        match self.rounds {
+            0 => Duration::from_secs(seconds),
+            rounds => COMING + TURN * (rounds + 1),
+        }
     }
 
     /// The arguments of bare quinn's sending side.
@@ -179,10 +216,10 @@ mod tests {
     #[test]
     fn what_is_compared_takes_turns_and_stands_alone_without_the_other() {
         let batch = batches(&ALL);
-        let slow = |batch: &&Vec<Shape>| batch.iter().any(|shape| shape.slow > 0);
-        let slow = batch.iter().find(slow).unwrap();
-        assert_eq!(slow.len(), 2);
-        let alone = slow[1];
+        let beside = |batch: &&Vec<Shape>| batch.iter().any(|shape| shape.beside.is_some());
+        let batch = batch.iter().find(beside).unwrap();
+        assert_eq!(batch.len(), 2);
+        let alone = batch[1];
         assert_eq!(batches(&[alone]).len(), 1);
     }
 }

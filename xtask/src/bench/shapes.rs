@@ -11,13 +11,15 @@ const FANOUT: Shape = Shape {
     subscriptions: 1,
     listeners: 0,
     slow: 0,
+    rounds: 0,
     rate: Rate::Frames(30),
     size: 10 << 10,
     grouping: 30,
     key_frame: 1,
     ramp: 200,
     stay: 0,
-    warmup: 1000,
+    // A second for relay and connections to settle, and one in which system calls are counted.
+    warmup: 2000,
     at_most: u64::MAX,
     delay: 0,
     cores: Cores::Apart,
@@ -72,11 +74,11 @@ pub(super) const ALL: [Shape; 18] = [
     FANOUT,
     Shape {
         name: "slow",
-        about: "as fanout-10k, and one of the 100 reads 50 KiB/s",
+        about: "as fanout-10k, but every second 2.5 s one of the 100 is one that reads 50 KiB/s",
         slow: 1,
+        rounds: 10,
         focus: Focus::Frames(None),
         floor: Floor::None,
-        beside: Some(FANOUT.name),
         quick: false,
         ..FANOUT
     },
@@ -198,9 +200,8 @@ pub(super) const ALL: [Shape; 18] = [
     },
     Shape {
         name: "announce-1k",
-        about: "1,000 tracks announced to 20 listeners: as many as the published relay can bear",
+        about: "1,000 tracks announced to 20 listeners, which the published relay can bear too",
         broadcasts: 1_000,
-        beside: None,
         ..ANNOUNCE
     },
     IDLE,

@@ -19,10 +19,10 @@ use crate::process::{Launch, Process, Teller, pause};
 use crate::relay;
 
 /// The processor that the relay has for itself.
-const RELAY_CORE: usize = 0;
+pub(super) const RELAY_CORE: usize = 0;
 
 /// The one that the load has.
-const LOAD_CORE: usize = 1;
+pub(super) const LOAD_CORE: usize = 1;
 
 /// How long a relay may take to be ready.
 const START: Duration = Duration::from_secs(20);
@@ -222,7 +222,11 @@ pub(super) fn beside_the_load(launch: Launch) -> anyhow::Result<Process> {
 ///
 /// # Errors
 /// Where it cannot be started.
-fn pinned(cores: &[usize], launch: Launch, teller: Option<Teller>) -> anyhow::Result<Process> {
+pub(super) fn pinned(
+    cores: &[usize],
+    launch: Launch,
+    teller: Option<Teller>,
+) -> anyhow::Result<Process> {
     // A child begins where its parent's thread may run, and this program has one thread.
     let everywhere = sched_getaffinity(None)?;
     let mut set = CpuSet::new();

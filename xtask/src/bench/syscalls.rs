@@ -1,22 +1,26 @@
 //! How many system calls a process makes, as `perf` counts them.
 
+use std::time::Duration;
+
 use crate::process::{Launch, Process};
 
 /// The tracepoint that every system call passes.
 const EVENT: &str = "raw_syscalls:sys_enter";
 
-/// For how long they are counted, in seconds: less than any warm-up, in which it happens.
+/// For how long they are counted, in seconds.
 pub(super) const SECONDS: f64 = 0.6;
 
-/// The programs that count them; it takes the right to look at another process.
-pub(super) fn count(pid: u32) -> Launch {
-    let (pid, seconds) = (pid.to_string(), SECONDS.to_string());
-    perf().args(["-p", &pid, "--", "sleep", &seconds])
+/// What counts them after some time; it takes the right to look at another process.
+pub(super) fn count(pid: u32, after: Duration) -> Launch {
+    let after = after.as_secs_f64();
+    let count = format!("sleep {after}; exec perf stat -x, -e {EVENT} -p {pid} -- sleep {SECONDS}");
+    Launch::new("perf", "sh").args(["-c", &count])
 }
 
 /// Tells why they cannot be counted here, or `None` if they can.
 pub(super) async fn obstacle() -> Option<String> {
-    match perf().args(["--", "true"]).capture().await {
+    let perf = Launch::new("perf", "perf").args(["stat", "-x,", "-e", EVENT, "--", "true"]);
+    match perf.capture().await {
         Ok((status, log)) if status.success() && calls(&log.tail(9)).is_some() => None,
         Ok((_, log)) => {
             let said = log.tail(9).into_iter().find(|line| !line.trim().is_empty());
@@ -31,10 +35,6 @@ pub(super) async fn rate(mut counting: Process) -> Option<f64> {
     let status = counting.wait().await.ok()?;
     let calls = calls(&counting.log().tail(9)).filter(|_| status.success())?;
     Some(calls / SECONDS)
-}
-
-fn perf() -> Launch {
-    Launch::new("perf", "perf").args(["stat", "-x,", "-e", EVENT])
 }
 
 fn calls(lines: &[String]) -> Option<f64> {

@@ -10,9 +10,10 @@ use anyhow::{Context as _, ensure};
 use serde::Deserialize;
 use tokio::time::{Instant, timeout};
 
-use super::results::{Busy, Join, Trial};
+use super::results::{Busy, Join, Trial, WithoutSlow};
 use super::shape::{Focus, Shape};
 use super::stage::{self, Programs, Stage};
+use super::steal;
 use super::syscalls;
 use super::target::Target;
 use super::usage::Usage;
@@ -21,8 +22,10 @@ use crate::process::{Line, Process, Teller};
 /// How long a trial may take beyond what is measured.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Milliseconds of warm-up that system calls can be counted in.
-const WARM: u32 = 1000;
+/// How long before the measurement the counting of system calls begins. What has only just joined
+/// sends otherwise than later, and no shape that counts them has a warm-up much longer than twice
+/// this.
+const COUNTING: Duration = Duration::from_secs(1);
 
 /// What the load tells, as far as it is of interest.
 #[derive(Clone, Debug, Deserialize)]
@@ -46,6 +49,7 @@ struct Summary {
     failed: u64,
     loss: f64,
     latency: Quantiles,
+    latency_beside_slow: Quantiles,
     join: Quantiles,
     beyond: Quantiles,
     round_trip: Quantiles,
@@ -67,6 +71,19 @@ struct Mark {
     sample: Sample,
     relay: Usage,
     load: Usage,
+    /// What the host had taken from this machine.
+    steal: u64,
+}
+
+/// What was used between two marks, or more of them.
+#[derive(Clone, Copy, Debug, Default)]
+struct Used {
+    frames: u64,
+    bytes: u64,
+    seconds: f64,
+    cpu: f64,
+    load: f64,
+    switches: f64,
 }
 
 /// What is noted while the load runs.
@@ -83,8 +100,8 @@ struct Notes {
 struct Watch {
     relay: u32,
     load: Arc<OnceLock<u32>>,
-    /// Whether system calls are to be counted in the warm-up.
-    counts: bool,
+    /// How long after the warm-up begins system calls are to be counted, if at all.
+    counts: Option<Duration>,
     notes: Arc<Mutex<Notes>>,
 }
 
@@ -122,13 +139,13 @@ impl Attempt<'_> {
         let watch = Watch {
             relay: stage.pid,
             load: Arc::clone(&load_pid),
-            counts: self.counts && self.shape.has_frames() && self.shape.warmup >= WARM,
+            counts: self.counts_after(),
             notes: Arc::clone(&notes),
         };
         let mut load = stage.load(watch.teller())?;
         // It is read from only after this, on this same thread.
         let _ = load_pid.set(load.id().context("the load ended at once")?);
-        let limit = PATIENCE + Duration::from_secs(seconds);
+        let limit = PATIENCE + self.shape.lasts(seconds);
         let began = Instant::now();
         let status = timeout(limit, load.wait())
             .await
@@ -154,6 +171,14 @@ impl Attempt<'_> {
         let notes = lock(&notes);
         notes.trial(self)
     }
+
+    /// How long after its warm-up begins system calls are counted: not without frames, nor in
+    /// rounds, where the warm-up is silent at first.
+    fn counts_after(&self) -> Option<Duration> {
+        let warmup = Duration::from_millis(self.shape.warmup.into());
+        let can = self.counts && self.shape.has_frames() && self.shape.rounds == 0;
+        warmup.checked_sub(COUNTING).filter(|_| can)
+    }
 }
 
 impl fmt::Display for Failed {
@@ -175,9 +200,9 @@ impl Watch {
     }
 
     fn note(&self, sample: Sample) {
-        if self.counts && sample.phase == "warmup" {
+        if let Some(after) = self.counts.filter(|_| sample.phase == "warmup") {
             // Without it the figure is missing, and nothing else.
-            let counting = stage::beside_the_load(syscalls::count(self.relay));
+            let counting = stage::beside_the_load(syscalls::count(self.relay, after));
             lock(&self.notes).counting = counting.ok();
         }
         // A phase that is not noted is missed at the end.
@@ -186,6 +211,7 @@ impl Watch {
                 sample,
                 relay,
                 load,
+                steal: steal::ticks(),
             };
             lock(&self.notes).marks.push(mark);
         }
@@ -210,11 +236,23 @@ impl Notes {
             self.mark("steady")?,
             self.mark("drain")?,
         );
-        let spent = end.relay.since(&steady.relay);
-        let seconds = end.sample.seconds - steady.sample.seconds;
+        let in_rounds = shape.rounds > 0;
+        let used = if in_rounds {
+            self.used_beside_slow()
+        } else {
+            Used::default().and(steady, end)
+        };
         let summary = self.summary.as_ref();
-        // Bare quinn has no summary: what it loses, quinn sends again.
-        let latency = summary.map_or(end.sample.latency, |summary| summary.latency);
+        let latency = match summary {
+            Some(summary) if in_rounds => summary.latency_beside_slow,
+            Some(summary) => summary.latency,
+            // Bare quinn has no summary: what it loses, quinn sends again.
+            None => end.sample.latency,
+        };
+        let without_slow = summary.filter(|_| in_rounds).map(|summary| WithoutSlow {
+            p50: millis(summary.latency.p50),
+            p99: millis(summary.latency.p99),
+        });
         let announcing = match shape.focus {
             Focus::Announcements => Some((self.mark("announcing")?, self.mark("ramp")?)),
             Focus::Frames(_) | Focus::Throughput | Focus::Memory | Focus::Join => None,
@@ -224,12 +262,13 @@ impl Notes {
             shape: shape.name.to_owned(),
             target: attempt.target.name().to_owned(),
             run: attempt.run,
-            frames: end.sample.frames - steady.sample.frames,
-            bytes: end.sample.bytes - steady.sample.bytes,
-            seconds,
-            cpu: spent.cpu,
-            load_core: end.load.since(&steady.load).cpu / seconds,
-            switches: spent.switches,
+            frames: used.frames,
+            bytes: used.bytes,
+            seconds: used.seconds,
+            cpu: used.cpu,
+            load_core: used.load / used.seconds,
+            switches: used.switches,
+            steal: end.steal.saturating_sub(steady.steal),
             syscalls: self.syscalls_per_frame(&steady.sample),
             kib_per_subscriber: (shape.subscribers > 0)
                 .then(|| grown / f64::from(shape.subscribers)),
@@ -238,6 +277,7 @@ impl Notes {
             p99: millis(latency.p99),
             p999: millis(latency.p999),
             max: millis(latency.max),
+            without_slow,
             join: summary.and_then(Summary::join),
             loss: summary.map(|summary| summary.loss),
             failed: summary.map_or(0, |summary| summary.failed),
@@ -249,12 +289,37 @@ impl Notes {
         })
     }
 
+    /// What was used in those windows in which slow readers had come: every second one.
+    fn used_beside_slow(&self) -> Used {
+        let phase = |name: &'static str| {
+            let marks = self.marks.iter();
+            marks.filter(move |mark| mark.sample.phase == name)
+        };
+        let windows = phase("open").zip(phase("close")).skip(1).step_by(2);
+        windows.fold(Used::default(), |used, (open, close)| used.and(open, close))
+    }
+
     /// System calls for each frame: both by the second, of the warm-up.
     fn syscalls_per_frame(&self, steady: &Sample) -> Option<f64> {
         let warmup = &self.mark("warmup").ok()?.sample;
         let frames = steady.frames.checked_sub(warmup.frames)? as f64;
         let rate = frames / (steady.seconds - warmup.seconds);
         Some(self.syscalls? / rate).filter(|calls| calls.is_finite())
+    }
+}
+
+impl Used {
+    /// Adds what was used from one mark to another.
+    fn and(self, from: &Mark, to: &Mark) -> Self {
+        let relay = to.relay.since(&from.relay);
+        Self {
+            frames: self.frames + to.sample.frames - from.sample.frames,
+            bytes: self.bytes + to.sample.bytes - from.sample.bytes,
+            seconds: self.seconds + to.sample.seconds - from.sample.seconds,
+            cpu: self.cpu + relay.cpu,
+            load: self.load + to.load.since(&from.load).cpu,
+            switches: self.switches + relay.switches,
+        }
     }
 }
 
@@ -291,5 +356,33 @@ mod tests {
             matches!(event, Event::Sample(sample) if sample.phase == "steady" && sample.frames == 10)
         );
         assert!(serde_json::from_str::<Event>(r#"{"event":"other"}"#).is_err());
+    }
+
+    #[test]
+    fn only_every_second_window_is_one_with_slow_readers() {
+        let mark = |phase: &str, frames| Mark {
+            sample: Sample {
+                phase: phase.to_owned(),
+                seconds: frames as f64,
+                frames,
+                bytes: 0,
+                latency: Quantiles::default(),
+            },
+            relay: Usage {
+                cpu: 2.0 * frames as f64,
+                ..Usage::default()
+            },
+            load: Usage::default(),
+            steal: 0,
+        };
+        // Windows of 1, 2, 4 and 8 frames, with a silence between them.
+        let windows = [(0, 1), (10, 12), (20, 24), (30, 38)];
+        let marks = windows.map(|(from, to)| [mark("open", from), mark("close", to)]);
+        let notes = Notes {
+            marks: marks.concat(),
+            ..Notes::default()
+        };
+        let used = notes.used_beside_slow();
+        assert_eq!((used.frames, used.seconds, used.cpu), (10, 10.0, 20.0));
     }
 }
