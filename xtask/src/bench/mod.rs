@@ -104,9 +104,10 @@ pub(crate) struct Args {
     #[arg(long)]
     write: bool,
 
-    /// Lets the processors sleep between two frames
+    /// Keeps the processors awake between two frames, with `chrt` of util-linux: steadier, but
+    /// another machine than most relays run on
     #[arg(long)]
-    asleep: bool,
+    awake: bool,
 
     /// A sentence on the circumstances, for the results
     #[arg(long, value_name = "TEXT", default_value = "")]
@@ -172,11 +173,8 @@ async fn measure(
     if let Some(why) = &results.without_syscalls {
         say!("system calls are not counted: {why}");
     }
-    let awake = args.awake().await;
-    results.awake = awake.is_ok();
-    if let Err(error) = &awake {
-        say!("the processors are not kept awake, which makes CPU time unsteady: {error:#}");
-    }
+    let awake = args.keep_awake().await?;
+    results.awake = awake.is_some();
     for batch in batches(shapes) {
         for shape in &batch {
             say!("\n{}: {}", shape.name, shape.about);
@@ -196,7 +194,7 @@ async fn measure(
          {all} in all",
         results.machine.load
     );
-    // Until here the processors have been kept awake.
+    // Until here the processors were kept awake, where that was asked for.
     drop(awake);
     Ok(results)
 }
@@ -306,10 +304,13 @@ impl Args {
         targets
     }
 
-    /// Keeps the processors awake until what it returns is dropped.
-    async fn awake(&self) -> anyhow::Result<Vec<Process>> {
-        ensure!(!self.asleep, "--asleep");
-        awake::keep().await
+    /// Keeps the processors awake until what it returns is dropped, if that is asked for.
+    async fn keep_awake(&self) -> anyhow::Result<Option<Vec<Process>>> {
+        if !self.awake {
+            return Ok(None);
+        }
+        let kept = awake::keep().await.context("keep the processors awake")?;
+        Ok(Some(kept))
     }
 
     /// How often, and for how many seconds.
