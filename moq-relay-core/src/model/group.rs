@@ -206,19 +206,10 @@ impl GroupConsumer {
 
     /// Does what [`read_wire`](Self::read_wire) does, for one task at a time.
     pub(crate) fn poll_wire(&mut self, cx: &Context<'_>) -> Poll<Result<Option<Bytes>, Error>> {
-        let Self {
-            group,
-            offset,
-            seat,
-            ..
-        } = self;
-        group.state.poll(seat, cx, |state| {
-            let bytes = state.log.read(*offset);
-            if bytes.is_empty() {
-                return state.ended();
-            }
+        self.poll_read(cx, |log, offset| {
+            let bytes = log.read(*offset);
             *offset += bytes.len() as u64;
-            Some(Ok(Some(bytes)))
+            bytes
         })
     }
 
@@ -229,6 +220,19 @@ impl GroupConsumer {
         cx: &Context<'_>,
         header: &[u8],
     ) -> Poll<Result<Option<Bytes>, Error>> {
+        self.poll_read(cx, |log, offset| {
+            let (bytes, read) = log.open(header);
+            *offset = read;
+            bytes
+        })
+    }
+
+    /// Reads and moves the reader, once there is anything at its place.
+    fn poll_read(
+        &mut self,
+        cx: &Context<'_>,
+        read: impl FnOnce(&mut Log, &mut u64) -> Bytes,
+    ) -> Poll<Result<Option<Bytes>, Error>> {
         let Self {
             group,
             offset,
@@ -236,12 +240,10 @@ impl GroupConsumer {
             ..
         } = self;
         group.state.poll(seat, cx, |state| {
-            if state.log.len() == 0 {
+            if *offset >= state.log.len() {
                 return state.ended();
             }
-            let (bytes, read) = state.log.open(header);
-            *offset = read;
-            Some(Ok(Some(bytes)))
+            Some(Ok(Some(read(&mut state.log, offset))))
         })
     }
 

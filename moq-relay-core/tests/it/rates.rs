@@ -6,6 +6,7 @@ use moq_relay_core::memory::{self, Config};
 use moq_relay_core::model::track::TrackProducer;
 use moq_transfork::dialect::Dialect;
 use moq_transfork::message::SessionUpdate;
+use moq_transfork::stream::StreamError;
 use moq_transfork::wt::{RecvStream as _, SendStream as _, Session as _};
 use tokio::time::{sleep, timeout};
 
@@ -27,17 +28,25 @@ async fn send_for(track: &TrackProducer, seconds: u32) {
     }
 }
 
+/// A peer on a limited link, and the relay's end of that link, once the track is published.
+async fn peer(world: &mut World) -> (Raw, memory::Session) {
+    published(world, "demo/a").await;
+    let (near, far) = memory::pair(limited());
+    world.serve(far.clone());
+    (Raw::set_up(near, Dialect::Draft03).await, far)
+}
+
+fn told(bitrate: u64) -> Result<Option<SessionUpdate>, StreamError> {
+    Ok(Some(SessionUpdate { bitrate }))
+}
+
 #[tokio::test(start_paused = true)]
 async fn peers_of_the_draft_are_told_the_rate_and_each_change_that_matters() {
     let mut world = World::new();
     let publisher = world.client(Dialect::Draft03).await;
     let track = publisher.publish("demo/a");
-    published(&world, "demo/a").await;
-    let (near, far) = memory::pair(limited());
-    world.serve(far.clone());
-    let mut raw = Raw::set_up(near, Dialect::Draft03).await;
+    let (mut raw, far) = peer(&mut world).await;
     let _subscription = raw.subscribe(&subscribe(0, "demo/a")).await;
-    let told = |bitrate| Ok(Some(SessionUpdate { bitrate }));
     assert_eq!(soon(raw.updates.update()).await, told(8_000_000));
     // The relay's end is the one that sends.
     far.set_rate(Some(1_100_000));
@@ -54,12 +63,8 @@ async fn a_rate_that_changed_in_a_pause_is_told_a_second_after_it() {
     let mut world = World::new();
     let publisher = world.client(Dialect::Draft03).await;
     let track = publisher.publish("demo/a");
-    published(&world, "demo/a").await;
-    let (near, far) = memory::pair(limited());
-    world.serve(far.clone());
-    let mut raw = Raw::set_up(near, Dialect::Draft03).await;
+    let (mut raw, far) = peer(&mut world).await;
     let _subscription = raw.subscribe(&subscribe(0, "demo/a")).await;
-    let told = |bitrate| Ok(Some(SessionUpdate { bitrate }));
     assert_eq!(soon(raw.updates.update()).await, told(8_000_000));
     far.set_rate(Some(2_000_000));
     let idle = timeout(Duration::from_secs(600), raw.updates.update()).await;

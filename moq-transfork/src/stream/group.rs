@@ -51,9 +51,7 @@ impl<S: wt::Session> GroupWriter<S> {
     ///
     /// If a number is 2^62 or more.
     pub fn header(&mut self, header: &GroupHeader) -> Result<(), StreamError> {
-        let dialect = self.writer.dialect();
-        UniType::Group.encode(&mut self.header, dialect)?;
-        Ok(header.encode(&mut self.header, dialect)?)
+        encode_header(header, &mut self.header, self.writer.dialect())
     }
 
     /// Returns what [`GroupWriter::header`] would send, for whoever writes it with the first bytes
@@ -63,9 +61,8 @@ impl<S: wt::Session> GroupWriter<S> {
     ///
     /// If a number is 2^62 or more.
     pub fn header_bytes(&self, header: &GroupHeader) -> Result<Bytes, StreamError> {
-        let (dialect, mut bytes) = (self.writer.dialect(), Output::default());
-        UniType::Group.encode(&mut bytes, dialect)?;
-        header.encode(&mut bytes, dialect)?;
+        let mut bytes = Output::default();
+        encode_header(header, &mut bytes, self.writer.dialect())?;
         Ok(bytes.into_inner().freeze())
     }
 
@@ -180,6 +177,15 @@ impl<S: wt::Session> GroupReader<S> {
     pub fn stop(self, code: Code) {
         self.reader.stop(code);
     }
+}
+
+fn encode_header(
+    header: &GroupHeader,
+    output: &mut Output,
+    dialect: Dialect,
+) -> Result<(), StreamError> {
+    UniType::Group.encode(output, dialect)?;
+    Ok(header.encode(output, dialect)?)
 }
 
 async fn read_header<R: wt::RecvStream>(

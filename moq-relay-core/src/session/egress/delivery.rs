@@ -81,7 +81,7 @@ impl<S: wt::Session> Delivery<S> {
             sequence: self.sequence(),
         };
         let head = self.writer.header_bytes(&header)?;
-        let mut more = poll_fn(|cx| self.poll_opening(cx, &head)).await?;
+        let mut more = poll_fn(|cx| self.poll_bytes(cx, Some(&head))).await?;
         let mut overhead = head.len();
         drop(head);
         self.begun = true;
@@ -92,29 +92,25 @@ impl<S: wt::Session> Delivery<S> {
             let size = bytes.len() - std::mem::take(&mut overhead);
             self.state.context.stats.bytes_delivered.add(size as u64);
             self.write(bytes).await?;
-            more = poll_fn(|cx| self.poll_bytes(cx)).await?;
+            more = poll_fn(|cx| self.poll_bytes(cx, None)).await?;
         }
         Ok(self.writer.finish().await?)
     }
 
-    /// Waits for the beginning of the group, with the stream's header before it.
-    fn poll_opening(
+    /// Waits for more of the group; with the stream's `header`, for its beginning with that before
+    /// it.
+    fn poll_bytes(
         &mut self,
         cx: &Context<'_>,
-        header: &[u8],
+        header: Option<&[u8]>,
     ) -> Poll<Result<Option<Bytes>, Error>> {
         if let Err(error) = self.poll_orders(cx) {
             return Poll::Ready(Err(error));
         }
-        self.group.poll_opening(cx, header)
-    }
-
-    /// Waits for more of the group.
-    fn poll_bytes(&mut self, cx: &Context<'_>) -> Poll<Result<Option<Bytes>, Error>> {
-        if let Err(error) = self.poll_orders(cx) {
-            return Poll::Ready(Err(error));
+        match header {
+            Some(header) => self.group.poll_opening(cx, header),
+            None => self.group.poll_wire(cx),
         }
-        self.group.poll_wire(cx)
     }
 
     /// Writes, unless the group is given up or cut short while the subscriber is slow.

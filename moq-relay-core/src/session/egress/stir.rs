@@ -79,18 +79,8 @@ impl Wake for Bell {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicUsize;
-
     use super::*;
-
-    #[derive(Default)]
-    struct Woken(AtomicUsize);
-
-    impl Wake for Woken {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-    }
+    use crate::shared::tests::Woken;
 
     fn taken(stir: &mut Stir, task: &Arc<Woken>) -> bool {
         let waker = Waker::from(task.clone());
