@@ -130,6 +130,12 @@ impl<S: wt::Session> Driver<S> {
                     }
                 }
                 errand = self.errands.next() => match errand {
+                    Errand::TakeIn(done) => {
+                        while let Some(Ok(recv)) = session.accept_uni().now_or_never() {
+                            self.receive(recv);
+                        }
+                        let _gone = done.send(());
+                    }
                     Errand::Chore(chore) => self.spawn(chore.map(Ok)),
                     Errand::Ask(ask) => self.answer(*ask),
                     Errand::Close(code, reason) => {
@@ -146,7 +152,7 @@ impl<S: wt::Session> Driver<S> {
                     Err(error) => return ended(&error),
                 },
                 accepted = session.accept_uni() => match accepted {
-                    Ok(recv) => self.spawn(ingest::group::receive(state.clone(), recv)),
+                    Ok(recv) => self.receive(recv),
                     Err(error) => return ended(&error),
                 },
             }
@@ -157,6 +163,12 @@ impl<S: wt::Session> Driver<S> {
     fn serve(&mut self, request: BoxFuture<'static, Result<Request<S>, Error>>) {
         let source = self.publish.clone();
         self.spawn(egress::serve(self.state.clone(), source, request));
+    }
+
+    /// Receives a group of the peer.
+    fn receive(&mut self, recv: S::RecvStream) {
+        let arrival = self.state.arrival();
+        self.spawn(ingest::group::receive(self.state.clone(), recv, arrival));
     }
 
     /// Does what the handle asks.

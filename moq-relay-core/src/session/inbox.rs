@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use moq_transfork::code::Code;
+use tokio::sync::oneshot;
 
 use crate::error::Error;
 use crate::session::peer::Ask;
@@ -27,6 +28,7 @@ pub(super) struct Inbox {
 #[derive(Default)]
 struct Waiting {
     close: Option<(Code, String)>,
+    take_in: Vec<oneshot::Sender<()>>,
     chores: VecDeque<BoxFuture<'static, ()>>,
     asks: VecDeque<Box<Ask>>,
     /// True once nobody takes anything out any more.
@@ -37,6 +39,8 @@ struct Waiting {
 pub(super) enum Errand {
     /// The session is to be closed.
     Close(Code, String),
+    /// All streams that have arrived are to be taken in, and then somebody told.
+    TakeIn(oneshot::Sender<()>),
     /// Something is to be run.
     Chore(BoxFuture<'static, ()>),
     /// The handle asks for something.
@@ -77,6 +81,17 @@ impl Inbox {
         drop(refused);
     }
 
+    /// Has all streams taken in that have arrived, and waits until they are, or the driver is gone.
+    pub(super) async fn take_in(&self) {
+        let (done, taken_in) = oneshot::channel();
+        self.waiting.change(|waiting| {
+            if !waiting.over {
+                waiting.take_in.push(done);
+            }
+        });
+        let _gone = taken_in.await;
+    }
+
     /// Has the session closed, for the first reason given.
     pub(super) fn close(&self, code: Code, reason: &str) {
         self.waiting.change(|waiting| {
@@ -102,6 +117,9 @@ impl Waiting {
     fn next(&mut self) -> Option<Errand> {
         if let Some((code, reason)) = self.close.take() {
             return Some(Errand::Close(code, reason));
+        }
+        if let Some(done) = self.take_in.pop() {
+            return Some(Errand::TakeIn(done));
         }
         if let Some(chore) = self.chores.pop_front() {
             return Some(Errand::Chore(chore));

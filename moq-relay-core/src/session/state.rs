@@ -11,6 +11,8 @@ use moq_transfork::dialect::Dialect;
 use moq_transfork::stream::GroupWriter;
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 use web_transport_trait as wt;
 
 use crate::error::Error;
@@ -43,6 +45,8 @@ pub(crate) struct State<S: wt::Session> {
     /// Groups of the peer that are being received.
     pub(crate) groups: Arc<Semaphore>,
     inbox: Arc<Inbox>,
+    /// Unidirectional streams of the peer that have not said yet which group they carry.
+    arrivals: TaskTracker,
     /// Where groups of the peer go, by our subscribe ids.
     upstreams: Mutex<HashMap<u64, Arc<Intake>>>,
     next_upstream: AtomicU64,
@@ -63,9 +67,13 @@ impl<S: wt::Session> State<S> {
         tally: Arc<Tally>,
         inbox: Arc<Inbox>,
     ) -> Self {
+        let arrivals = TaskTracker::new();
+        // It is waited for again and again, and only ever for what there is.
+        arrivals.close();
         Self {
             session,
             dialect,
+            arrivals,
             requests: Arc::new(Semaphore::new(context.limits.max_requests)),
             groups: Arc::new(Semaphore::new(context.limits.max_groups)),
             context,
@@ -140,6 +148,21 @@ impl<S: wt::Session> State<S> {
         };
         // With the queue full the stream is reset right here, by being dropped.
         self.chore(reset);
+    }
+
+    /// Notes a unidirectional stream of the peer, for as long as it has not said what it carries.
+    pub(crate) fn arrival(&self) -> TaskTrackerToken {
+        self.arrivals.token()
+    }
+
+    /// Waits until the groups are known of all streams that have arrived by now, at most for
+    /// `patience`: a stream need not say what it carries.
+    pub(crate) async fn know_arrivals(&self, patience: Duration) {
+        let known = async {
+            self.inbox.take_in().await;
+            self.arrivals.wait().await;
+        };
+        let _silent = timeout(patience, known).await;
     }
 
     /// Has the session's driver run something. It is dropped if too much waits for that already.

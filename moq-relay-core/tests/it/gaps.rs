@@ -6,11 +6,11 @@ use moq_relay_core::model::subscription::Subscription;
 use moq_relay_core::relay::RelayConfig;
 use moq_transfork::code::Code;
 use moq_transfork::dialect::Dialect;
-use moq_transfork::message::GroupOrder;
+use moq_transfork::message::{GroupOrder, UniType};
 use moq_transfork::wt::SendStream as _;
 use tokio::time::{Instant, sleep};
 
-use crate::raw::{Downstream, Raw, Upstream, subscribe};
+use crate::raw::{Downstream, Raw, Upstream, said, subscribe};
 use crate::world::{INSTANT, Seen, World, groups, published, read_all, settle, wire, write_groups};
 
 /// A raw publisher and a raw subscriber, subscribed, with group 0 delivered.
@@ -137,6 +137,30 @@ async fn holes_are_told_before_the_track_ends() {
         Ok(Some((1, 3, Code::DROPPED)))
     );
     assert_eq!(chain.downstream.gap().await, Ok(None));
+}
+
+/// What has arrived is taken in before the end is acted on, whichever task runs first.
+#[tokio::test(start_paused = true)]
+async fn a_group_that_arrives_together_with_the_end_of_its_track_is_not_lost() {
+    let mut chain = Chain::new(Dialect::Draft03, Dialect::Draft03).await;
+    chain.upstream.writer.finish().expect("open");
+    chain.send(1).await;
+    assert_eq!(chain.subscriber.whole_group().await, (1, Ok(wire(&["1"]))));
+    assert_eq!(chain.downstream.gap().await, Ok(None));
+}
+
+/// A stream that never says which group it carries does not keep a track from ending.
+#[tokio::test(start_paused = true)]
+async fn a_group_without_a_header_delays_the_end_of_a_track_by_the_linger_time() {
+    let mut chain = Chain::new(Dialect::Draft03, Dialect::Draft03).await;
+    let began = said(&UniType::Group, Dialect::Draft03);
+    let silent = chain.publisher.open_uni(&began).await;
+    settle().await;
+    let finished = Instant::now();
+    chain.upstream.writer.finish().expect("open");
+    assert_eq!(chain.downstream.gap().await, Ok(None));
+    assert_eq!(finished.elapsed().as_secs(), 1);
+    drop(silent);
 }
 
 #[tokio::test(start_paused = true)]

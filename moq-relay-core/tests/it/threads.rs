@@ -1,17 +1,20 @@
 //! The relay on several threads. These tests alone run on a clock that is not paused, which needs a
 //! single thread; what they wait for is bounded by work, not by time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use moq_relay_core::model::subscription::Subscription;
 use moq_transfork::dialect::Dialect;
 use moq_transfork::message::GroupOrder;
 use moq_transfork::wt::Session as _;
+use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, yield_now};
 
 use crate::world::{Client, World, published, read_group, soon};
 
 const TRACKS: usize = 4;
+const READERS: usize = 24;
 const GROUPS: u64 = 200;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -27,9 +30,11 @@ async fn every_subscriber_gets_every_group_whatever_thread_it_is_on() {
         publishers.push(publisher);
     }
     let mut readers = JoinSet::new();
-    for i in 0..24 {
+    let begun = Arc::new(Semaphore::new(0));
+    for i in 0..READERS {
         let client = world.client(Dialect::ALL[i % 4]).await;
-        readers.spawn(read_to_the_end(client, format!("track/{}", i % TRACKS)));
+        let name = format!("track/{}", i % TRACKS);
+        readers.spawn(read_to_the_end(client, name, begun.clone()));
     }
     for sequence in 0..GROUPS {
         for track in &tracks {
@@ -43,6 +48,9 @@ async fn every_subscriber_gets_every_group_whatever_thread_it_is_on() {
             group.finish().expect("whole");
         }
     }
+    // Whoever subscribes after the end finds no track: the threads may run a reader that late.
+    let all_begun = soon(begun.acquire_many(READERS as u32)).await;
+    all_begun.expect("never closed").forget();
     for track in tracks {
         track.finish();
     }
@@ -59,8 +67,8 @@ async fn every_subscriber_gets_every_group_whatever_thread_it_is_on() {
     world.assert_nothing_left().await;
 }
 
-/// Reads all groups of a track in their order.
-async fn read_to_the_end(client: Client, name: String) {
+/// Reads all groups of a track in their order, and tells `begun` when it has the first.
+async fn read_to_the_end(client: Client, name: String, begun: Arc<Semaphore>) {
     let all = Subscription {
         min: Some(0),
         order: GroupOrder::Ascending,
@@ -72,6 +80,9 @@ async fn read_to_the_end(client: Client, name: String) {
         .await
         .expect("the track ends well")
     {
+        if seen == 0 {
+            begun.add_permits(1);
+        }
         let sequence = group.sequence();
         let frames = read_group(group).await.expect("whole");
         let expected: Vec<_> = (0..3).map(|frame| format!("{sequence}/{frame}")).collect();

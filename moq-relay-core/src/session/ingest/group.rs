@@ -7,6 +7,7 @@ use bytes::Bytes;
 use moq_transfork::code::Code;
 use moq_transfork::stream::GroupReader;
 use tokio::time::timeout;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::{debug, trace};
 use web_transport_trait as wt;
 
@@ -20,9 +21,12 @@ const GATHER: usize = 64 * 1024;
 
 /// Receives one unidirectional stream. An error of one stream is that group's own affair; only a
 /// stream of a type that does not exist ends the session.
+///
+/// The token is held until the group is known.
 pub(in crate::session) async fn receive<S: wt::Session>(
     state: Arc<State<S>>,
     recv: S::RecvStream,
+    arrival: TaskTrackerToken,
 ) -> Result<(), Error> {
     let Ok(_permit) = state.groups.clone().try_acquire_owned() else {
         debug!("too many groups at a time");
@@ -47,7 +51,9 @@ pub(in crate::session) async fn receive<S: wt::Session>(
         reader.stop(Code::CANCEL);
         return Ok(());
     };
-    match intake.begin(header.sequence) {
+    let begun = intake.begin(header.sequence);
+    drop(arrival);
+    match begun {
         Ok((group, _open)) => {
             trace!(
                 id = header.subscribe,

@@ -110,9 +110,13 @@ impl<S: wt::Session> Entry<S> {
         self.finished.store(true, Ordering::Relaxed);
         // Whoever comes now asks the publisher anew.
         self.peer.shelve(&self.track);
-        // The forks do not wait for their groups, which travel on streams of their own.
-        if self.state.dialect != Dialect::Draft03 {
-            sleep(self.state.context.limits.linger).await;
+        let linger = self.state.context.limits.linger;
+        if self.state.dialect == Dialect::Draft03 {
+            // All groups have arrived, but those whose tasks did not run yet are not known.
+            self.state.know_arrivals(linger).await;
+        } else {
+            // The forks do not wait for their groups, which travel on streams of their own.
+            sleep(linger).await;
         }
         Ok(())
     }
