@@ -6,11 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use slab::Slab;
+use crate::shared::waiting::Waiting;
+
+mod waiting;
 
 /// A value that synchronous code changes and asynchronous code waits on.
 ///
-/// The lock is never held across an await, and the bell rings only after the lock is released.
+/// The lock is never held across an await, and the bell rings only after the lock is released. Where
+/// many wait, they are woken a few at a time.
 #[derive(Debug, Default)]
 pub(crate) struct Shared<T> {
     inner: Mutex<Inner<T>>,
@@ -37,9 +40,7 @@ pub(crate) struct Seat {
 #[derive(Debug, Default)]
 struct Inner<T> {
     value: T,
-    waiting: Slab<Waker>,
-    /// How many waited when the bell rang last: as many will, and have room from the start.
-    waited: usize,
+    waiting: Waiting,
 }
 
 impl<T> Shared<T> {
@@ -47,8 +48,7 @@ impl<T> Shared<T> {
         Self {
             inner: Mutex::new(Inner {
                 value,
-                waiting: Slab::new(),
-                waited: 0,
+                waiting: Waiting::default(),
             }),
             rings: AtomicU64::new(0),
         }
@@ -120,20 +120,12 @@ impl<T> Shared<T> {
 impl<T> Locked<'_, T> {
     /// Takes a seat, or keeps the one it has.
     pub(crate) fn wait(&mut self, seat: &mut Seat, waker: &Waker) {
-        let Inner {
-            waiting, waited, ..
-        } = &mut *self.inner;
         let next = self.rings.load(Ordering::Relaxed) + 1;
-        if seat.ring != next {
+        if seat.ring == next {
+            self.inner.waiting.update(seat.key, waker);
+        } else {
             seat.ring = next;
-            if waiting.capacity() == 0 {
-                waiting.reserve_exact(*waited);
-            }
-            seat.key = waiting.insert(waker.clone());
-        } else if let Some(taken) = waiting.get_mut(seat.key)
-            && !taken.will_wake(waker)
-        {
-            taken.clone_from(waker);
+            seat.key = self.inner.waiting.insert(waker);
         }
     }
 
@@ -141,17 +133,14 @@ impl<T> Locked<'_, T> {
     fn leave(&mut self, seat: &mut Seat) -> Option<Waker> {
         let Seat { ring, key } = std::mem::take(seat);
         let is_taken = ring == self.rings.load(Ordering::Relaxed) + 1;
-        is_taken.then(|| self.inner.waiting.try_remove(key))?
+        is_taken.then(|| self.inner.waiting.remove(key))?
     }
 
     fn unlock_and_ring(mut self) {
         self.rings.fetch_add(1, Ordering::Release);
-        let waiting = std::mem::take(&mut self.inner.waiting);
-        self.inner.waited = waiting.len();
+        let woken = self.inner.waiting.take();
         drop(self);
-        for (_, waker) in waiting {
-            waker.wake();
-        }
+        woken.wake();
     }
 }
 
