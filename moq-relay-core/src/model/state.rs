@@ -46,6 +46,8 @@ pub(super) struct TrackState {
     pub(super) first: Option<u64>,
     /// The highest group that is known to exist or to be gone.
     pub(super) horizon: Option<u64>,
+    /// When groups were last looked at for their age.
+    pub(super) expired_at: Option<Instant>,
     pub(super) end: Option<Result<(), Error>>,
     pub(super) readers: Slab<Subscription>,
     /// True once the readers were told to read from another publisher.
@@ -61,6 +63,12 @@ pub(super) enum Extent {
 }
 
 impl TrackShared {
+    /// How long a finished group stays: as the cache or the publisher allows.
+    pub(super) fn max_age(&self, state: &TrackState) -> Duration {
+        let expires = state.expires();
+        expires.map_or(self.max_age, |expires| expires.min(self.max_age))
+    }
+
     /// Waits until `check` returns something, looking again when the demand may have changed.
     pub(super) async fn wait_for_demand<R>(&self, check: impl Fn(&TrackState) -> Option<R>) -> R {
         loop {
@@ -116,8 +124,8 @@ impl TrackState {
     /// Gives up the groups that are older than the publisher allows, or than `max_age`, and forgets
     /// those that were cut short. The newest stays as long as its publisher allows.
     pub(super) fn expire(&mut self, now: Instant, max_age: Duration, extent: Extent) {
-        let expires = self.info.as_ref().map(|info| info.expires);
-        let expires = expires.filter(|expires| !expires.is_zero());
+        self.expired_at = Some(now);
+        let expires = self.expires();
         let mut gone = Vec::new();
         for (sequence, group) in &self.groups {
             let age = group
@@ -147,6 +155,12 @@ impl TrackState {
                 code,
             });
         }
+    }
+
+    /// How long the publisher lets a finished group stay, if it says so.
+    pub(super) fn expires(&self) -> Option<Duration> {
+        let expires = self.info.as_ref().map(|info| info.expires);
+        expires.filter(|expires| !expires.is_zero())
     }
 
     pub(super) fn demand(&self) -> Option<Subscription> {

@@ -20,6 +20,13 @@ use crate::shared::Shared;
 /// The highest group number that the wire can carry.
 const LAST: u64 = (1 << 62) - 1;
 
+/// Groups of a track without new ones are too old for at most this part of the time they may stay,
+/// or [`MIN_IDLE`], before they go. Looking at all groups of many tracks takes longer than the groups.
+const IDLE_PART: u32 = 4;
+
+/// The shortest time between two looks at the age of all groups of a track.
+const MIN_IDLE: Duration = Duration::from_secs(1);
+
 /// Writes one track.
 ///
 /// Dropping it without [`finish`](Self::finish) is an error for the readers.
@@ -129,14 +136,26 @@ impl TrackProducer {
         state.expire(Instant::now(), self.track.max_age, Extent::All);
     }
 
+    /// Does what [`expire`](Self::expire) does, unless new groups have done so lately. Returns when
+    /// to call it again.
+    pub(crate) fn expire_if_idle(&self) -> Instant {
+        let now = Instant::now();
+        let mut state = self.track.state.lock();
+        if state.info.is_none() {
+            return now + MIN_IDLE;
+        }
+        let idle = (self.track.max_age(&state) / IDLE_PART).max(MIN_IDLE);
+        let due = state.expired_at.map_or(now, |at| at + idle);
+        if now < due {
+            return due;
+        }
+        state.expire(now, self.track.max_age, Extent::All);
+        now + idle
+    }
+
     /// How long a finished group stays: as the cache or the publisher allows.
     pub(crate) fn max_age(&self) -> Duration {
-        let state = self.track.state.lock();
-        let expires = state.info.as_ref().map(|info| info.expires);
-        let expires = expires.filter(|expires| !expires.is_zero());
-        expires.map_or(self.track.max_age, |expires| {
-            expires.min(self.track.max_age)
-        })
+        self.track.max_age(&self.track.state.lock())
     }
 
     /// Readers of the groups that are whole.

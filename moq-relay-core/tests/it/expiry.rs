@@ -136,6 +136,26 @@ async fn what_is_expired_is_gone_from_memory_and_from_the_past() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_past_of_a_track_is_given_up_in_time_also_when_it_has_fallen_silent() {
+    let mut world = World::new();
+    let publisher = world.client(Dialect::Draft03).await;
+    let track = publisher.publish("clock");
+    published(&world, "clock").await;
+    let client = world.client(Dialect::Draft03).await;
+    let mut reader = client.subscribe("clock");
+    for _ in 0..3 {
+        write_group(&track, &["x".repeat(100_000).as_str()]);
+        assert_eq!(read_all(&mut reader).await.len(), 1);
+    }
+    let held = async |seconds| {
+        sleep(Duration::from_secs(seconds)).await;
+        world.relay.stats().cache_bytes / 100_000
+    };
+    assert_eq!(held(29).await, 3);
+    assert_eq!(held(9).await, 1, "all but the newest");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_reader_in_this_process_is_told_of_what_is_too_old() {
     let world = World::new();
     for (own, asked) in [(2000, 0), (0, 2000), (2000, 60_000), (60_000, 2000)] {

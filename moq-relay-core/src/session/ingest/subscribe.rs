@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use moq_transfork::dialect::Dialect;
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{sleep, sleep_until, timeout};
 use tracing::{Instrument, debug, info, info_span};
 use web_transport_trait as wt;
 
@@ -14,9 +13,6 @@ use crate::model::track::TrackProducer;
 use crate::session::ingest::upstream::{Left, Upstream, unused};
 use crate::session::peer::Peer;
 use crate::session::state::State;
-
-/// How often a track gives up groups that are too old, whether new ones come or not.
-const EXPIRE_PERIOD: Duration = Duration::from_secs(1);
 
 /// Takes the track out of the peer's table, whichever way the task ends.
 struct Entry<S: wt::Session> {
@@ -122,12 +118,10 @@ impl<S: wt::Session> Entry<S> {
     }
 }
 
+/// Gives up groups that are too old, also if no new ones come.
 async fn expire(track: &TrackProducer) -> Result<(), Error> {
-    let mut ticks = interval(EXPIRE_PERIOD);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        ticks.tick().await;
-        track.expire();
+        sleep_until(track.expire_if_idle()).await;
     }
 }
 
