@@ -104,11 +104,7 @@ impl Relay {
         options: ServeOptions,
     ) -> Result<Visit<S>, Error> {
         let open = self.open(&session)?;
-        let ServeOptions {
-            doorkeeper,
-            claims,
-            on_publisher,
-        } = options;
+        let ServeOptions { doorkeeper, claims } = options;
         let mut role = Role::Client;
         let welcome = |extensions: &Extensions| {
             let admission = doorkeeper(extensions)?;
@@ -119,7 +115,7 @@ impl Relay {
         let accept = session::accept(session.clone(), &context.limits, welcome);
         let set_up = self.unless_closing(&session, accept).await?;
         let visit = Visit::begin(set_up, self.origin(), context, role, true, open);
-        Ok(visit.with(claims, on_publisher))
+        Ok(visit.with(claims))
     }
 
     /// Sets a session up that was dialled to another relay; it is served by [`Visit::run`].

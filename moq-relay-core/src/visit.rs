@@ -25,10 +25,6 @@ pub type Doorkeeper = Box<dyn FnOnce(&Extensions) -> Result<Admission, Error> + 
 /// Decides who a client is that announces the name of a node: [`Role::Client`] if it lies.
 pub type Claims = Box<dyn Fn(&NodeName) -> Role + Send + Sync>;
 
-/// Told once when a peer turns out to publish: the time to grant it more streams than a
-/// subscriber needs.
-pub type OnPublisher = Box<dyn FnOnce() + Send>;
-
 /// Who a peer is.
 #[derive(Debug, Clone)]
 pub struct Admission {
@@ -46,8 +42,6 @@ pub struct ServeOptions {
     /// Decides on clients of the forks' dialects that announce the name of a node. Default: none
     /// is one, and such announcements are passed over.
     pub claims: Option<Claims>,
-    /// Default: does nothing.
-    pub on_publisher: OnPublisher,
 }
 
 /// How a session to another relay is opened.
@@ -109,10 +103,10 @@ impl<S: wt::Session> Visit<S> {
         }
     }
 
-    pub(crate) fn with(mut self, claims: Option<Claims>, on_publisher: OnPublisher) -> Self {
+    pub(crate) fn with(mut self, claims: Option<Claims>) -> Self {
         // Nodes that speak draft-03 say who they are in the setup.
         let claims = claims.filter(|_| self.peer.dialect() != Dialect::Draft03);
-        self.attach.ask(claims, on_publisher);
+        self.attach.ask(claims);
         self
     }
 
@@ -170,7 +164,6 @@ impl Default for ServeOptions {
                 })
             }),
             claims: None,
-            on_publisher: Box::new(|| {}),
         }
     }
 }

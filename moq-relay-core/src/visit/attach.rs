@@ -15,7 +15,7 @@ use crate::role::{NodeName, Role, is_internal};
 use crate::session::{Context, Peer};
 use crate::source::Source;
 use crate::stats::Gauge;
-use crate::visit::{Claims, OnPublisher};
+use crate::visit::Claims;
 
 /// Keeps a route for everything that one peer announces and may announce.
 pub(super) struct Attach {
@@ -25,7 +25,6 @@ pub(super) struct Attach {
     standing: Arc<Standing>,
     view: View,
     claims: Option<Claims>,
-    on_publisher: Option<OnPublisher>,
     /// `None` for a path that the peer only has from us.
     routes: BTreeMap<Path, Option<Route>>,
     /// Counts the peer among the nodes.
@@ -49,18 +48,16 @@ impl Attach {
             standing,
             view,
             claims: None,
-            on_publisher: None,
             routes: BTreeMap::new(),
             node,
         }
     }
 
-    pub(super) fn ask(&mut self, claims: Option<Claims>, on_publisher: OnPublisher) {
+    pub(super) fn ask(&mut self, claims: Option<Claims>) {
         if claims.is_some() {
             self.standing.let_rise();
         }
         self.claims = claims;
-        self.on_publisher = Some(on_publisher);
     }
 
     pub(super) fn role(&self) -> Role {
@@ -109,10 +106,7 @@ impl Attach {
         self.routes.insert(path, route);
     }
 
-    fn public(&mut self, role: &Role, path: &Path) -> Option<Route> {
-        if let Some(on_publisher) = self.on_publisher.take() {
-            on_publisher();
-        }
+    fn public(&self, role: &Role, path: &Path) -> Option<Route> {
         let locality = match role {
             Role::Client => Locality::Local,
             Role::Node(node) if self.peer.dialect() == Dialect::Draft03 => {

@@ -1,14 +1,11 @@
 //! Sessions: how they begin, and what one peer may do in its own.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use moq_relay_core::memory::{self, Config};
+use moq_relay_core::memory::Config;
 use moq_relay_core::model::subscription::Subscription;
 use moq_relay_core::session::{self, ClientConfig};
 use moq_relay_core::source::Source as _;
-use moq_relay_core::visit::ServeOptions;
 use moq_transfork::code::Code;
 use moq_transfork::dialect::Dialect;
 use moq_transfork::message::GroupOrder;
@@ -117,31 +114,6 @@ async fn a_peer_may_subscribe_to_what_it_publishes_itself() {
         tokio::time::sleep(Duration::from_secs(3)).await;
         assert_eq!(read_all(&mut reader).await, [Seen::End], "{dialect}");
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_first_announcement_of_a_peer_is_told_once() {
-    let mut world = World::new();
-    let (near, far) = memory::pair(Config::default());
-    let told = Arc::new(AtomicUsize::new(0));
-    let relay = world.relay.clone();
-    let count = told.clone();
-    world.served.spawn(async move {
-        let mut options = ServeOptions::default();
-        options.on_publisher = Box::new(move || {
-            count.fetch_add(1, Ordering::Relaxed);
-        });
-        relay.serve_with(far, options).await
-    });
-    let raw = Raw::set_up(near, Dialect::Draft03).await;
-    let mut announcing = raw.asked_for_announcements().await;
-    settle().await;
-    assert_eq!(told.load(Ordering::Relaxed), 0, "a subscriber so far");
-    for name in ["a", "b", "c"] {
-        announcing.active(name).await;
-    }
-    settle().await;
-    assert_eq!(told.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Parser, Subcommand};
+use tokio::runtime::Builder;
 
 mod quic;
 mod receive;
@@ -40,9 +41,18 @@ enum Role {
     Receive(receive::Plan),
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<()> {
     let args = Args::parse();
+    // As the relay and the benchmark's load choose theirs.
+    let mut runtime = match &args.role {
+        Role::Receive(plan) if !plan.flood => Builder::new_multi_thread(),
+        Role::Send(_) | Role::Receive(_) => Builder::new_current_thread(),
+    };
+    let runtime = runtime.worker_threads(1).enable_all().build()?;
+    runtime.block_on(run(args))
+}
+
+async fn run(args: Args) -> anyhow::Result<()> {
     match args.role {
         Role::Send(load) => {
             let connections = send::accept(args.bind, args.connections).await?;

@@ -8,7 +8,6 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use moq_test_client::bench::frames::Frames;
 use moq_test_client::bench::latency::Latency;
-use moq_test_client::bench::rounds::{Rounds, RoundsArgs};
 use moq_test_client::payload;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -33,18 +32,10 @@ pub(crate) struct Plan {
     /// Seconds to measure.
     #[arg(long, default_value_t = 1.0)]
     duration: f64,
-    /// Frames a second, if windows are to begin and end between two of them.
+    /// The sender sends as fast as it can: what costs least is worth more than the latency.
     #[arg(long)]
-    fps: Option<f64>,
-    #[command(flatten)]
-    rounds: RoundsArgs,
+    pub(crate) flood: bool,
 }
-
-/// How long before its first turn it is said that it comes.
-const NOTICE: u64 = 300_000;
-
-/// How often it is looked whether the frame has come that a window ends with.
-const LOOK: Duration = Duration::from_millis(1);
 
 /// What came, and how long it took.
 #[derive(Default)]
@@ -70,10 +61,7 @@ pub(crate) async fn receive(relay: SocketAddr, count: usize, plan: &Plan) -> any
         lock(&received).connections += 1;
         tasks.spawn(read(connection, endpoint, Arc::clone(&received)));
     }
-    match plan.rounds.rounds() {
-        Some(rounds) => plan.measure_rounds(&rounds, start, &received).await?,
-        None => plan.measure(start, &received).await,
-    }
+    plan.measure(start, &received).await;
     let corrupt = lock(&received).corrupt;
     anyhow::ensure!(corrupt == 0, "{corrupt} frames were not what was sent");
     sleep(LINGER).await;
@@ -89,66 +77,6 @@ impl Plan {
         sleep(Duration::from_secs_f64(self.duration)).await;
         tell("drain", start, received);
     }
-
-    /// As the benchmark's client does.
-    async fn measure_rounds(
-        &self,
-        rounds: &Rounds,
-        start: Instant,
-        received: &Mutex<Received>,
-    ) -> anyhow::Result<()> {
-        let warm = rounds.warm().saturating_sub(NOTICE);
-        anyhow::ensure!(now_micros() < warm, "the first turn began too soon");
-        until(warm).await;
-        tell("warmup", start, received);
-        until(rounds.begin(0)).await;
-        tell("steady", start, received);
-        let mut windows = Vec::new();
-        let mut all = Latency::default();
-        for round in 0..rounds.count {
-            let window = rounds.window(round);
-            until(window.start).await;
-            self.lull(received).await;
-            lock(received).latency = Latency::default();
-            tell("open", start, received);
-            let last = self.gap().unwrap_or_default() * 8 / 5;
-            until(window.end.saturating_sub(last.as_micros() as u64)).await;
-            self.lull(received).await;
-            tell("close", start, received);
-            let latency = std::mem::take(&mut lock(received).latency);
-            windows.push(latency.quantiles());
-            all.add(&latency);
-        }
-        lock(received).latency = all;
-        tell("drain", start, received);
-        let received = lock(received);
-        say(&json!({
-            "event": "windows",
-            "windows": windows,
-            "latency": received.latency.quantiles(),
-        }));
-        Ok(())
-    }
-
-    fn gap(&self) -> Option<Duration> {
-        let fps = self.fps.filter(|fps| *fps > 0.0)?;
-        Some(Duration::from_secs_f64(fps.recip()))
-    }
-
-    /// Waits until half way between two frames: the middle is half a gap after one has begun.
-    async fn lull(&self, received: &Mutex<Received>) {
-        let Some(gap) = self.gap() else { return };
-        let (before, end) = (lock(received).frames, Instant::now() + 2 * gap);
-        while lock(received).frames == before && Instant::now() < end {
-            sleep(LOOK).await;
-        }
-        sleep(gap / 2).await;
-    }
-}
-
-/// Waits until then, in microseconds since the Unix epoch.
-async fn until(micros: u64) {
-    sleep(Duration::from_micros(micros.saturating_sub(now_micros()))).await;
 }
 
 async fn read(

@@ -7,7 +7,6 @@ use anyhow::Context as _;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use moq_test_client::bench::rounds::RoundsArgs;
 use moq_test_client::payload::{self, Stamp};
 use tokio::time::sleep;
 
@@ -37,8 +36,6 @@ pub(crate) struct Load {
     /// How many times larger the first frame of a group is.
     #[arg(long, default_value_t = 1)]
     key_frame: usize,
-    #[command(flatten)]
-    rounds: RoundsArgs,
 }
 
 pub(crate) async fn accept(
@@ -71,14 +68,10 @@ impl Load {
 
     /// One loop writes to all: the same bytes, without a copy, at the time they are due.
     async fn pace(self, connections: &[quinn::Connection]) -> anyhow::Result<()> {
-        let (start, rounds) = (now_micros(), self.rounds.rounds());
+        let start = now_micros();
         let mut streams = Vec::new();
         for number in 0u64.. {
-            let own = Duration::from_secs_f64(number as f64 / self.fps);
-            let due = match &rounds {
-                Some(rounds) => rounds.clock(own),
-                None => start + own.as_micros() as u64,
-            };
+            let due = start + Duration::from_secs_f64(number as f64 / self.fps).as_micros() as u64;
             sleep(Duration::from_micros(due.saturating_sub(now_micros()))).await;
             let late = Duration::from_micros(now_micros().saturating_sub(due));
             let now = if late < TIMER { now_micros() } else { due };
@@ -106,14 +99,10 @@ impl Load {
         connections: &[quinn::Connection],
         in_flight: usize,
     ) -> anyhow::Result<()> {
-        let (room, rounds) = (in_flight * connections.len(), self.rounds.rounds());
+        let room = in_flight * connections.len();
         let mut under_way = FuturesUnordered::new();
         let mut frame = Bytes::new();
         for number in 0u64.. {
-            if let Some(rounds) = &rounds {
-                let next = rounds.clock(rounds.own(now_micros()));
-                sleep(Duration::from_micros(next.saturating_sub(now_micros()))).await;
-            }
             if number % REUSED == 0 {
                 frame = self.frame(number, now_micros())?;
             }

@@ -13,7 +13,6 @@ use tokio_util::sync::CancellationToken;
 use super::board::{Board, now_micros};
 use super::flood::Flood;
 use super::plan::{Plan, Shape};
-use super::rounds::Rounds;
 use super::schedule::Schedule;
 use super::timer::Timer;
 use crate::payload::{Stamp, encode};
@@ -22,7 +21,8 @@ use crate::payload::{Stamp, encode};
 pub(super) struct Pacer {
     schedule: Schedule,
     tracks: Vec<Track>,
-    rounds: Option<Rounds>,
+    /// When the first frame is due, in microseconds since the Unix epoch, unless that is at once.
+    begin: Option<u64>,
 }
 
 struct Track {
@@ -33,13 +33,6 @@ struct Track {
     group: Option<u64>,
     /// The place in it of the next frame.
     frame: u32,
-}
-
-/// The time that frames are due in.
-struct Time {
-    /// When it began, in microseconds since the Unix epoch, if there are no rounds.
-    start: u64,
-    rounds: Option<Rounds>,
 }
 
 /// Whether a group that ends is followed by another.
@@ -59,7 +52,7 @@ impl Pacer {
         let mut pacer = Self {
             schedule: Schedule::default(),
             tracks: Vec::new(),
-            rounds: plan.rounds,
+            begin: plan.rounds.map(|rounds| rounds.warm()),
         };
         for (publisher, set) in sets.iter().enumerate() {
             let shape = plan.shape(publisher);
@@ -91,10 +84,7 @@ impl Pacer {
         board: Arc<Board>,
         stop: CancellationToken,
     ) -> anyhow::Result<()> {
-        let time = Time {
-            start: now_micros(),
-            rounds: self.rounds,
-        };
+        let begin = self.begin().await;
         let timer = Timer::new()?;
         loop {
             let next = if stop.is_cancelled() {
@@ -103,9 +93,9 @@ impl Pacer {
                 Next::Group
             };
             let now = now_micros();
-            let own = time.own(now);
-            while let Some(due) = self.schedule.take(own) {
-                self.write(due.track, time.clock(due.at), next, &board)?;
+            let since = Duration::from_micros(now.saturating_sub(begin));
+            while let Some(due) = self.schedule.take(since) {
+                self.write(due.track, after(begin, due.at), next, &board)?;
             }
             if next == Next::Nothing && self.is_complete() {
                 return Ok(());
@@ -114,7 +104,7 @@ impl Pacer {
                 stop.cancelled().await;
                 continue;
             };
-            let wait = Duration::from_micros(time.clock(at).saturating_sub(now));
+            let wait = Duration::from_micros(after(begin, at).saturating_sub(now));
             tokio::select! {
                 () = timer.wait(wait) => {}
                 () = stop.cancelled(), if next == Next::Group => {}
@@ -135,8 +125,8 @@ impl Pacer {
         stop: CancellationToken,
     ) -> anyhow::Result<()> {
         let mut turns = (0..self.tracks.len()).cycle();
+        self.begin().await;
         while !stop.is_cancelled() {
-            self.await_turn().await;
             while flood.has_room(&board) {
                 let Some(track) = turns.next() else { break };
                 self.write(track, now_micros(), Next::Group, &board)?;
@@ -154,12 +144,12 @@ impl Pacer {
         Ok(())
     }
 
-    /// Waits while it is another's turn.
-    async fn await_turn(&self) {
-        let Some(rounds) = &self.rounds else { return };
+    /// Waits until the first frame is due, and returns when that is.
+    async fn begin(&self) -> u64 {
         let now = now_micros();
-        let next = rounds.clock(rounds.own(now));
-        sleep(Duration::from_micros(next.saturating_sub(now))).await;
+        let begin = self.begin.unwrap_or(now);
+        sleep(Duration::from_micros(begin.saturating_sub(now))).await;
+        begin
     }
 
     fn write(&mut self, index: usize, due: u64, next: Next, board: &Board) -> Result<(), Error> {
@@ -182,20 +172,9 @@ impl Pacer {
     }
 }
 
-impl Time {
-    fn own(&self, now: u64) -> Duration {
-        match &self.rounds {
-            Some(rounds) => rounds.own(now),
-            None => Duration::from_micros(now.saturating_sub(self.start)),
-        }
-    }
-
-    fn clock(&self, own: Duration) -> u64 {
-        match &self.rounds {
-            Some(rounds) => rounds.clock(own),
-            None => self.start + own.as_micros() as u64,
-        }
-    }
+/// The time after another one, in microseconds.
+fn after(begin: u64, time: Duration) -> u64 {
+    begin + time.as_micros() as u64
 }
 
 impl Track {

@@ -14,7 +14,7 @@ use super::run::{Measured, Run};
 use super::sample::Phase;
 use super::subscriber;
 
-/// How long before the turn that is not measured it is said that it comes.
+/// How long before the round that is not measured it is said that it comes.
 const NOTICE: u64 = 300_000;
 
 /// How often it is looked whether the frame has been written that a window ends with.
@@ -26,7 +26,7 @@ impl Run {
         let warm = rounds.warm();
         ensure!(
             now_micros() < warm.saturating_sub(NOTICE),
-            "not everyone had come when the first turn began"
+            "not everyone had come when the first round began"
         );
         until(warm.saturating_sub(NOTICE)).await;
         self.tell(Phase::Warmup).await;

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// How long a round takes.
-const TURN: Duration = Duration::from_millis(2500);
+const ROUND: Duration = Duration::from_millis(2500);
 
 /// How much of it goes by before it is measured: whoever has come or gone is no news any more.
 const SETTLE: Duration = Duration::from_millis(1200);
@@ -128,11 +128,11 @@ impl Shape {
 
     fn round_load(&self) -> [String; 5] {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let from = now.unwrap_or_default() + COMING + TURN;
+        let from = now.unwrap_or_default() + COMING + ROUND;
         [
             format!("--rounds={}", self.rounds),
             format!("--rounds-from={}", from.as_millis()),
-            format!("--turn-time={}ms", TURN.as_millis()),
+            format!("--round-time={}ms", ROUND.as_millis()),
             format!("--settle={}ms", SETTLE.as_millis()),
             "--slow-stay=every-second-round".to_owned(),
         ]
@@ -142,7 +142,7 @@ impl Shape {
     pub(super) fn lasts(&self, seconds: u64) -> Duration {
         match self.rounds {
             0 => Duration::from_secs(seconds),
-            rounds => COMING + TURN * (rounds + 1),
+            rounds => COMING + ROUND * (rounds + 1),
         }
     }
 

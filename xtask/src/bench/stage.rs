@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::shape::{Cores, Shape};
+use super::shape::{Cores, Rate, Shape};
 use super::target::{Streams, Target};
 use crate::cert;
 use crate::client::Transport;
@@ -121,12 +121,16 @@ impl Stage {
         if let Some(relay) = &self.relay {
             relay::listening(relay).await?;
         }
-        self.load = Some(bare().args([
+        let receive = bare().args([
             "receive".to_owned(),
             format!("--ramp={}", shape.ramp),
             format!("--warmup={}", shape.warmup),
             format!("--duration={seconds}"),
-        ]));
+        ]);
+        self.load = Some(match shape.rate {
+            Rate::InFlight(_) => receive.args(["--flood"]),
+            Rate::Frames(_) => receive,
+        });
         Ok(())
     }
 
