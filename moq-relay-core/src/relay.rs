@@ -39,7 +39,8 @@ pub struct RelayConfig {
 /// Connects the publishers among its sessions to the subscribers. Clones are the same relay.
 ///
 /// The sessions run in the futures that [`serve`](Self::serve) and [`Visit::run`] return: on the runtime that polls
-/// them, for as long as they are polled. The relay has no task of its own.
+/// them, for as long as they are polled. The relay has no task of its own, but for short ones that
+/// wake the readers of a group where there are many.
 #[derive(Clone)]
 pub struct Relay {
     shared: Arc<RelayShared>,

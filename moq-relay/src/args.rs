@@ -125,8 +125,8 @@ pub struct LimitArgs {
     #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = units::bytes)]
     pub cache_size: u64,
 
-    /// Keep a finished group for at most this long; the newest of a track stays as long as the
-    /// track
+    /// Keep a finished group for this long, and up to 4s more; the newest of a track stays as long
+    /// as the track
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = units::duration)]
     pub cache_age: Duration,
 

@@ -21,8 +21,8 @@ pub struct CacheLimits {
     /// Bytes that a track keeps, newest groups first, while other tracks have more to give up.
     /// Default 1 MiB.
     pub min_track_bytes: u64,
-    /// How long a finished group stays, or up to a quarter longer if no new ones follow. The newest
-    /// group of a track stays as long as the track. Default 30 s.
+    /// How long a finished group stays, and up to 4 s more until it is noticed. The newest group of a
+    /// track stays as long as the track. Default 30 s.
     pub max_age: Duration,
 }
 

@@ -46,8 +46,6 @@ pub(super) struct TrackState {
     pub(super) first: Option<u64>,
     /// The highest group that is known to exist or to be gone.
     pub(super) horizon: Option<u64>,
-    /// When groups were last looked at for their age.
-    pub(super) expired_at: Option<Instant>,
     pub(super) end: Option<Result<(), Error>>,
     pub(super) readers: Slab<Subscription>,
     /// True once the readers were told to read from another publisher.
@@ -124,7 +122,6 @@ impl TrackState {
     /// Gives up the groups that are older than the publisher allows, or than `max_age`, and forgets
     /// those that were cut short. The newest stays as long as its publisher allows.
     pub(super) fn expire(&mut self, now: Instant, max_age: Duration, extent: Extent) {
-        self.expired_at = Some(now);
         let expires = self.expires();
         let mut gone = Vec::new();
         for (sequence, group) in &self.groups {

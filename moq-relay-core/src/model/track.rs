@@ -1,6 +1,7 @@
 //! The producer's side of a track.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -20,12 +21,13 @@ use crate::shared::Shared;
 /// The highest group number that the wire can carry.
 const LAST: u64 = (1 << 62) - 1;
 
-/// Groups of a track without new ones are too old for at most this part of the time they may stay,
-/// or [`MIN_IDLE`], before they go. Looking at all groups of many tracks takes longer than the groups.
-const IDLE_PART: u32 = 4;
+/// How often all groups of a track are looked at in the time that one may stay. Every second, in a
+/// thousand tracks, it takes longer than the groups themselves.
+const LOOKS: u32 = 8;
 
-/// The shortest time between two looks at the age of all groups of a track.
-const MIN_IDLE: Duration = Duration::from_secs(1);
+/// The shortest and the longest time between two looks at all groups of a track. In between those
+/// that were cut short weigh nothing for the cache and are still there.
+const LOOK_PERIOD: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(4);
 
 /// Writes one track.
 ///
@@ -136,21 +138,15 @@ impl TrackProducer {
         state.expire(Instant::now(), self.track.max_age, Extent::All);
     }
 
-    /// Does what [`expire`](Self::expire) does, unless new groups have done so lately. Returns when
-    /// to call it again.
-    pub(crate) fn expire_if_idle(&self) -> Instant {
-        let now = Instant::now();
-        let mut state = self.track.state.lock();
+    /// How long to wait before the next [`expire`](Self::expire).
+    pub(crate) fn look_period(&self) -> Duration {
+        let (shortest, longest) = LOOK_PERIOD.into_inner();
+        let state = self.track.state.lock();
+        // What the publisher allows is not known yet.
         if state.info.is_none() {
-            return now + MIN_IDLE;
+            return shortest;
         }
-        let idle = (self.track.max_age(&state) / IDLE_PART).max(MIN_IDLE);
-        let due = state.expired_at.map_or(now, |at| at + idle);
-        if now < due {
-            return due;
-        }
-        state.expire(now, self.track.max_age, Extent::All);
-        now + idle
+        (self.track.max_age(&state) / LOOKS).clamp(shortest, longest)
     }
 
     /// How long a finished group stays: as the cache or the publisher allows.

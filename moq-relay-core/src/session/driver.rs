@@ -130,11 +130,13 @@ impl<S: wt::Session> Driver<S> {
                     }
                 }
                 errand = self.errands.next() => match errand {
-                    Errand::TakeIn(done) => {
+                    Errand::TakeIn(waiting) => {
                         while let Some(Ok(recv)) = session.accept_uni().now_or_never() {
                             self.receive(recv);
                         }
-                        let _gone = done.send(());
+                        for done in waiting {
+                            let _gone = done.send(());
+                        }
                     }
                     Errand::Chore(chore) => self.spawn(chore.map(Ok)),
                     Errand::Ask(ask) => self.answer(*ask),

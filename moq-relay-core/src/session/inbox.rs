@@ -39,8 +39,8 @@ struct Waiting {
 pub(super) enum Errand {
     /// The session is to be closed.
     Close(Code, String),
-    /// All streams that have arrived are to be taken in, and then somebody told.
-    TakeIn(oneshot::Sender<()>),
+    /// All streams that have arrived are to be taken in, and then those told who wait for it.
+    TakeIn(Vec<oneshot::Sender<()>>),
     /// Something is to be run.
     Chore(BoxFuture<'static, ()>),
     /// The handle asks for something.
@@ -118,8 +118,8 @@ impl Waiting {
         if let Some((code, reason)) = self.close.take() {
             return Some(Errand::Close(code, reason));
         }
-        if let Some(done) = self.take_in.pop() {
-            return Some(Errand::TakeIn(done));
+        if !self.take_in.is_empty() {
+            return Some(Errand::TakeIn(std::mem::take(&mut self.take_in)));
         }
         if let Some(chore) = self.chores.pop_front() {
             return Some(Errand::Chore(chore));

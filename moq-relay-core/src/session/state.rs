@@ -68,7 +68,7 @@ impl<S: wt::Session> State<S> {
         inbox: Arc<Inbox>,
     ) -> Self {
         let arrivals = TaskTracker::new();
-        // It is waited for again and again, and only ever for what there is.
+        // It is waited for again and again, each time until there are none.
         arrivals.close();
         Self {
             session,
@@ -155,8 +155,8 @@ impl<S: wt::Session> State<S> {
         self.arrivals.token()
     }
 
-    /// Waits until the groups are known of all streams that have arrived by now, at most for
-    /// `patience`: a stream need not say what it carries.
+    /// Waits until the groups are known of all streams that have arrived by now, and of those that
+    /// arrive meanwhile; at most for `patience`, since a stream need not say what it carries.
     pub(crate) async fn know_arrivals(&self, patience: Duration) {
         let known = async {
             self.inbox.take_in().await;

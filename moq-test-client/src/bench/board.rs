@@ -12,7 +12,7 @@ use super::latency::{Latency, Quantiles};
 use super::tally::{Counts, Fresh, GroupEnd, Tally};
 use crate::payload::{self, Stamp};
 
-/// Where everyone writes what happened. All of one thread: the locks are never contended.
+/// Where everyone writes what happened, on one or two threads: the locks are hardly contended.
 pub(super) struct Board {
     /// Sessions that stand.
     pub(super) connections: Counter,

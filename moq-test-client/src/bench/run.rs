@@ -56,7 +56,7 @@ pub(super) struct Measured {
 /// Plays a plan and returns what came of it. Samples are sent on the way; cancelling `stop` cuts
 /// the measurement short.
 ///
-/// Everything runs on the caller's runtime, best a single-threaded one of its own.
+/// Everything runs on the caller's runtime, best one of its own.
 ///
 /// # Errors
 ///

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use moq_transfork::dialect::Dialect;
-use tokio::time::{sleep, sleep_until, timeout};
+use tokio::time::{sleep, timeout};
 use tracing::{Instrument, debug, info, info_span};
 use web_transport_trait as wt;
 
@@ -13,6 +14,10 @@ use crate::model::track::TrackProducer;
 use crate::session::ingest::upstream::{Left, Upstream, unused};
 use crate::session::peer::Peer;
 use crate::session::state::State;
+
+/// How long a stream that has arrived may take to say which group it carries before its track ends
+/// without it.
+const HEADER_TIME: Duration = Duration::from_secs(1);
 
 /// Takes the track out of the peer's table, whichever way the task ends.
 struct Entry<S: wt::Session> {
@@ -106,13 +111,12 @@ impl<S: wt::Session> Entry<S> {
         self.finished.store(true, Ordering::Relaxed);
         // Whoever comes now asks the publisher anew.
         self.peer.shelve(&self.track);
-        let linger = self.state.context.limits.linger;
         if self.state.dialect == Dialect::Draft03 {
             // All groups have arrived, but those whose tasks did not run yet are not known.
-            self.state.know_arrivals(linger).await;
+            self.state.know_arrivals(HEADER_TIME).await;
         } else {
             // The forks do not wait for their groups, which travel on streams of their own.
-            sleep(linger).await;
+            sleep(self.state.context.limits.linger).await;
         }
         Ok(())
     }
@@ -121,7 +125,8 @@ impl<S: wt::Session> Entry<S> {
 /// Gives up groups that are too old, also if no new ones come.
 async fn expire(track: &TrackProducer) -> Result<(), Error> {
     loop {
-        sleep_until(track.expire_if_idle()).await;
+        sleep(track.look_period()).await;
+        track.expire();
     }
 }
 

@@ -176,7 +176,7 @@ pub async fn run(context: &mut Context, args: &Args) -> anyhow::Result<Outcome> 
     }
 }
 
-/// Plays the plan on a thread of its own, or one that runs its tasks.
+/// Plays the plan on a thread of its own; where frames have a rate, its tasks run on another.
 fn start(
     plan: Plan,
     samples: mpsc::Sender<Sample>,
