@@ -12,14 +12,19 @@
 //! ```
 
 use std::net::SocketAddr;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Parser, Subcommand};
 use tokio::runtime::Builder;
+use tokio::time::sleep;
 
 mod quic;
 mod receive;
 mod send;
+
+/// How long is waited before the end: whoever reads what is told may want to look at the processes,
+/// at the sender's after the receivers have gone.
+const LINGER: Duration = Duration::from_millis(300);
 
 #[derive(Parser)]
 struct Args {
@@ -56,7 +61,9 @@ async fn run(args: Args) -> anyhow::Result<()> {
     match args.role {
         Role::Send(load) => {
             let connections = send::accept(args.bind, args.connections).await?;
-            load.send(connections).await
+            load.send(connections).await?;
+            sleep(2 * LINGER).await;
+            Ok(())
         }
         Role::Receive(plan) => receive::receive(args.bind, args.connections, &plan).await,
     }

@@ -18,9 +18,6 @@ use crate::{now_micros, quic};
 /// The most that is taken from a stream at once.
 const READ: usize = 64 << 10;
 
-/// How long is waited before the end: whoever reads what is told may want to look at the processes.
-const LINGER: Duration = Duration::from_millis(300);
-
 #[derive(clap::Args)]
 pub(crate) struct Plan {
     /// Milliseconds over which the connections come.
@@ -64,7 +61,7 @@ pub(crate) async fn receive(relay: SocketAddr, count: usize, plan: &Plan) -> any
     plan.measure(start, &received).await;
     let corrupt = lock(&received).corrupt;
     anyhow::ensure!(corrupt == 0, "{corrupt} frames were not what was sent");
-    sleep(LINGER).await;
+    sleep(crate::LINGER).await;
     Ok(())
 }
 
