@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use moq_relay_core::memory::Config;
+use moq_relay_core::model::consumer::TrackConsumer;
 use moq_relay_core::model::subscription::Subscription;
-use moq_relay_core::model::track::TrackInfo;
+use moq_relay_core::model::track::{TrackInfo, TrackProducer};
 use moq_relay_core::relay::RelayConfig;
 use moq_relay_core::source::Source as _;
 use moq_transfork::code::Code;
@@ -15,8 +16,36 @@ use tokio::time::{Instant, sleep};
 
 use crate::raw::{Raw, read_stream, subscribe};
 use crate::world::{
-    Seen, World, groups, next_group, path, published, read_all, settle, write_group, write_groups,
+    Client, Seen, World, groups, next_group, path, published, read_all, settle, write_group,
+    write_groups,
 };
+
+/// A relay, a publisher of `clock` and a subscriber who follows it.
+struct Followed {
+    world: World,
+    track: TrackProducer,
+    client: Client,
+    reader: TrackConsumer,
+    _publisher: Client,
+}
+
+impl Followed {
+    async fn new(expires: Duration) -> Self {
+        let mut world = World::new();
+        let publisher = world.client(Dialect::Draft03).await;
+        let track = publisher.publish_with("clock", expiring(expires));
+        published(&world, "clock").await;
+        let client = world.client(Dialect::Draft03).await;
+        let reader = client.subscribe("clock");
+        Self {
+            world,
+            track,
+            client,
+            reader,
+            _publisher: publisher,
+        }
+    }
+}
 
 fn expiring(expires: Duration) -> TrackInfo {
     TrackInfo {
@@ -27,12 +56,13 @@ fn expiring(expires: Duration) -> TrackInfo {
 
 #[tokio::test(start_paused = true)]
 async fn a_group_that_is_too_old_for_a_late_joiner_is_told_missing() {
-    let mut world = World::new();
-    let publisher = world.client(Dialect::Draft03).await;
-    let track = publisher.publish("clock");
-    published(&world, "clock").await;
-    let keeper = world.client(Dialect::Draft03).await;
-    let mut kept = keeper.subscribe("clock");
+    let Followed {
+        mut world,
+        track,
+        client: _keeper,
+        reader: mut kept,
+        _publisher,
+    } = Followed::new(Duration::ZERO).await;
     for sequence in 0..5 {
         write_groups(&track, [sequence]);
         assert_eq!(read_all(&mut kept).await, groups([sequence]));
@@ -114,12 +144,13 @@ async fn the_smaller_of_both_lives_counts() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_expired_is_gone_from_memory_and_from_the_past() {
-    let mut world = World::new();
-    let publisher = world.client(Dialect::Draft03).await;
-    let track = publisher.publish_with("clock", expiring(Duration::from_secs(4)));
-    published(&world, "clock").await;
-    let client = world.client(Dialect::Draft03).await;
-    let mut reader = client.subscribe("clock");
+    let Followed {
+        world,
+        track,
+        client,
+        mut reader,
+        _publisher,
+    } = Followed::new(Duration::from_secs(4)).await;
     write_group(&track, &["x".repeat(100_000).as_str()]);
     assert_eq!(read_all(&mut reader).await.len(), 1);
     assert!(world.relay.stats().cache_bytes > 100_000);
@@ -137,12 +168,13 @@ async fn what_is_expired_is_gone_from_memory_and_from_the_past() {
 
 #[tokio::test(start_paused = true)]
 async fn the_past_of_a_track_is_given_up_in_time_also_when_it_has_fallen_silent() {
-    let mut world = World::new();
-    let publisher = world.client(Dialect::Draft03).await;
-    let track = publisher.publish("clock");
-    published(&world, "clock").await;
-    let client = world.client(Dialect::Draft03).await;
-    let mut reader = client.subscribe("clock");
+    let Followed {
+        world,
+        track,
+        client: _client,
+        mut reader,
+        _publisher,
+    } = Followed::new(Duration::ZERO).await;
     for _ in 0..3 {
         write_group(&track, &["x".repeat(100_000).as_str()]);
         assert_eq!(read_all(&mut reader).await.len(), 1);
@@ -158,12 +190,13 @@ async fn the_past_of_a_track_is_given_up_in_time_also_when_it_has_fallen_silent(
 /// The oldest that is there tells how old those after it are, as a rule.
 #[tokio::test(start_paused = true)]
 async fn a_group_that_is_finished_late_does_not_keep_those_after_it() {
-    let mut world = World::new();
-    let publisher = world.client(Dialect::Draft03).await;
-    let track = publisher.publish("clock");
-    published(&world, "clock").await;
-    let client = world.client(Dialect::Draft03).await;
-    let mut reader = client.subscribe("clock");
+    let Followed {
+        world,
+        track,
+        client: _client,
+        mut reader,
+        _publisher,
+    } = Followed::new(Duration::ZERO).await;
     let mut late = track.append_group().expect("live");
     late.write_frame("x".repeat(100_000)).expect("room");
     let open = next_group(&mut reader).await;

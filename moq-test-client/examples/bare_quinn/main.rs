@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Parser, Subcommand};
+use moq_test_client::bench;
 use tokio::runtime::Builder;
 use tokio::time::sleep;
 
@@ -48,12 +49,11 @@ enum Role {
 
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    // As the relay and the benchmark's load choose theirs.
-    let mut runtime = match &args.role {
-        Role::Receive(plan) if !plan.flood => Builder::new_multi_thread(),
-        Role::Send(_) | Role::Receive(_) => Builder::new_current_thread(),
+    let runtime = match &args.role {
+        Role::Receive(plan) => bench::runtime(plan.flood)?,
+        // As the relay's threads have.
+        Role::Send(_) => Builder::new_current_thread().enable_all().build()?,
     };
-    let runtime = runtime.worker_threads(1).enable_all().build()?;
     runtime.block_on(run(args))
 }
 

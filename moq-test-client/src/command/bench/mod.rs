@@ -1,15 +1,14 @@
 //! `bench`: a load of any size, and what becomes of it.
 
-use std::io;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use moq_transfork::path::Path;
-use tokio::runtime::{self, Runtime};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use crate::bench;
 use crate::bench::plan::{Plan, Role, Stay};
 use crate::bench::range::{self, Range};
 use crate::bench::rounds::RoundsArgs;
@@ -183,7 +182,7 @@ fn start(
     stop: CancellationToken,
 ) -> anyhow::Result<oneshot::Receiver<anyhow::Result<Summary>>> {
     let (done, result) = oneshot::channel();
-    let runtime = runtime(&plan)?;
+    let runtime = bench::runtime(plan.in_flight.is_some())?;
     let play = move || {
         let summary = runtime.block_on(run::run(plan, samples, stop));
         // Who asked may have given up.
@@ -193,20 +192,6 @@ fn start(
         .name("bench".to_owned())
         .spawn(play)?;
     Ok(result)
-}
-
-/// One that shares nothing costs least, which counts where as much is sent as can be.
-///
-/// It runs its tasks in the order in which they were woken: all connections that have received
-/// something, and then all who read from them. At a rate the latency counts, and the other kind lets
-/// whoever was woken last go first, and so each reader right after its connection. That costs a
-/// quarter more and takes up to a third off the median latency, with every relay.
-fn runtime(plan: &Plan) -> io::Result<Runtime> {
-    let mut builder = match plan.in_flight {
-        Some(_) => runtime::Builder::new_current_thread(),
-        None => runtime::Builder::new_multi_thread(),
-    };
-    builder.worker_threads(1).enable_all().build()
 }
 
 impl Args {
