@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use quinn::crypto::rustls::HandshakeData;
 use quinn::{Connecting, Connection, ConnectionError};
 use tokio::time::timeout;
 use web_transport_quinn::proto::ConnectResponse;
 use web_transport_quinn::{Request, ServerError};
 
-use crate::session::Session;
+use crate::session::{Session, alpn};
 use crate::tls::{ALPN_H3, ALPN_RAW};
 
 /// Time for the QUIC handshake. It takes one round trip; this leaves room for lost packets, whose
@@ -54,13 +53,12 @@ pub async fn accept(
         .await
         .map_err(|_| AcceptError::Timeout)?
         .map_err(AcceptError::Quic)?;
-    let alpn = alpn(&conn);
-    if alpn == ALPN_H3.as_bytes() {
+    if alpn(&conn).is_some_and(|alpn| alpn == ALPN_H3.as_bytes()) {
         return timeout(CONNECT_TIMEOUT, connect(conn))
             .await
             .map_err(|_| AcceptError::Timeout)?;
     }
-    let session = Session::new(web_transport_quinn::Session::raw(conn));
+    let session = Session::raw(conn);
     Ok(Accepted {
         session,
         via: Via::Quic,
@@ -79,18 +77,11 @@ async fn connect(conn: Connection) -> Result<Accepted, AcceptError> {
         Some(name) => ConnectResponse::OK.with_protocol(name),
         None => ConnectResponse::OK,
     };
-    let session = Session::new(request.respond(response).await?);
+    let session = Session::web_transport(request.respond(response).await?);
     Ok(Accepted {
         session,
         via: Via::WebTransport(path),
     })
-}
-
-fn alpn(conn: &Connection) -> Vec<u8> {
-    conn.handshake_data()
-        .and_then(|data| data.downcast::<HandshakeData>().ok())
-        .and_then(|data| data.protocol)
-        .unwrap_or_default()
 }
 
 /// Tells why a client did not become a session.

@@ -83,7 +83,7 @@ impl Dialer {
             .endpoint
             .connect_with(self.config(), addr, host)?
             .await?;
-        Ok(Session::new(web_transport_quinn::Session::raw(conn)))
+        Ok(Session::raw(conn))
     }
 }
 

@@ -222,7 +222,7 @@ impl TrackConsumer {
     pub(crate) fn poll_ready(&mut self, cx: &Context<'_>, terms: &Terms) -> Step {
         let track = self.track.clone();
         let mut state = track.state.lock();
-        let step = self.look(&state, terms, Instant::now());
+        let step = self.look(&state, terms);
         if let Step::Wait(_) = step {
             state.wait(&mut self.seat, cx.waker());
         }
@@ -238,7 +238,7 @@ impl TrackConsumer {
     pub(crate) fn take(&mut self, terms: &Terms) -> Option<GroupConsumer> {
         let state = self.track.state.lock();
         let group = self.candidate(&state)?;
-        let refusal = self.refusal(&state, group, terms, Instant::now());
+        let refusal = self.refusal(&state, group, terms);
         let found = refusal.is_none().then(|| Found(group.clone()));
         drop(state);
         found.map(|found| self.take_found(found))
@@ -333,7 +333,7 @@ impl TrackConsumer {
         }
     }
 
-    fn look(&mut self, state: &TrackState, terms: &Terms, now: Instant) -> Step {
+    fn look(&mut self, state: &TrackState, terms: &Terms) -> Step {
         if let Some(gap) = self.owed.pop_front() {
             return Step::Ready(Ok(Ready::Gap(gap)));
         }
@@ -363,7 +363,7 @@ impl TrackConsumer {
         }
         if let Some(group) = self.candidate(state) {
             let sequence = group.sequence();
-            return match self.refusal(state, group, terms, now) {
+            return match self.refusal(state, group, terms) {
                 Some(code) => Step::Ready(Ok(self.gap(sequence..=sequence, code))),
                 None if terms.above.is_some_and(|above| sequence <= above) => Step::Wait(None),
                 None => Step::Ready(Ok(Ready::Group(Found(group.clone())))),
@@ -375,11 +375,11 @@ impl TrackConsumer {
         if let Some((groups, code)) = self.first_gone(state) {
             return Step::Ready(Ok(self.gap(groups, code)));
         }
-        self.look_at_holes(state, now)
+        self.look_at_holes(state)
     }
 
     /// Nothing is there to take: what about groups that are missing in between?
-    fn look_at_holes(&mut self, state: &TrackState, now: Instant) -> Step {
+    fn look_at_holes(&mut self, state: &TrackState) -> Step {
         let horizon = state.horizon.unwrap_or_default();
         let hole = state
             .horizon
@@ -393,6 +393,7 @@ impl TrackConsumer {
                 Step::Wait(None)
             }
             (None, Some(hole)) => {
+                let now = Instant::now();
                 let (until, since) = *self.waiting.get_or_insert((horizon, now));
                 let deadline = since + self.track.max_reordering;
                 if now < deadline {
@@ -400,7 +401,7 @@ impl TrackConsumer {
                 }
                 if *hole.start() > until {
                     self.waiting = None;
-                    return self.look_at_holes(state, now);
+                    return self.look_at_holes(state);
                 }
                 let late = *hole.start()..=until.min(*hole.end());
                 Step::Ready(Ok(self.gap(late, Code::DROPPED)))
@@ -415,33 +416,27 @@ impl TrackConsumer {
             .as_ref()
             .map_or(GroupOrder::Default, |info| info.order);
         let order = effective_order(asked, own);
-        let sequence = self.cursor.next(&state.groups, order)?;
-        state.groups.get(&sequence)
+        self.cursor.next(&state.groups, order)
     }
 
     /// Why a group that is there is not to be delivered, if so.
-    fn refusal(
-        &self,
-        state: &TrackState,
-        group: &GroupShared,
-        terms: &Terms,
-        now: Instant,
-    ) -> Option<Code> {
+    fn refusal(&self, state: &TrackState, group: &GroupShared, terms: &Terms) -> Option<Code> {
         if let Some(failure) = group.failure() {
             return Some(failure.code());
         }
+        let finished_at = group.finished_at()?;
         let own = state.info.as_ref().map(|info| info.expires);
         let expires = effective_expires(self.subscription.expires, own.unwrap_or_default());
-        let finished_at = group.finished_at()?;
-        let age = now.saturating_duration_since(finished_at);
-        let expired = !expires.is_zero() && age >= expires;
-        let outrun = self
-            .cursor
-            .highest()
-            .is_some_and(|seen| seen > group.sequence());
+        let highest = self.cursor.highest();
+        let outrun = highest.is_some_and(|seen| seen > group.sequence());
         let may_wait = !outrun || finished_at < self.began;
-        let waited = !may_wait && terms.max_backlog.is_some_and(|max| age >= max);
-        (expired || waited).then_some(Code::EXPIRED)
+        let limits = [
+            (!expires.is_zero()).then_some(expires),
+            terms.max_backlog.filter(|_| !may_wait),
+        ];
+        // The clock is asked only if it matters.
+        let limit = limits.into_iter().flatten().min()?;
+        (finished_at.elapsed() >= limit).then_some(Code::EXPIRED)
     }
 
     fn first_gone(&self, state: &TrackState) -> Option<(RangeInclusive<u64>, Code)> {

@@ -43,21 +43,29 @@ impl Cursor {
     }
 
     /// Returns the group to deliver next among those that are there.
-    pub(super) fn next<T>(&self, groups: &BTreeMap<u64, T>, order: GroupOrder) -> Option<u64> {
+    pub(super) fn next<'a, T>(
+        &self,
+        groups: &'a BTreeMap<u64, T>,
+        order: GroupOrder,
+    ) -> Option<&'a T> {
+        let (oldest, (newest, last)) = (groups.first_key_value()?.0, groups.last_key_value()?);
         // Within what is there, so that nothing is searched if all of it is settled.
-        let start = self.start?.max(*groups.first_key_value()?.0);
-        let end = self.last.unwrap_or(LAST).min(*groups.last_key_value()?.0);
-        let wanted = start..=end;
-        if wanted.is_empty() {
+        let start = self.start?.max(*oldest);
+        let end = self.last.unwrap_or(LAST).min(*newest);
+        if start > end {
             return None;
         }
-        let mut open = self.settled.gaps(wanted);
-        let first = |range: RangeInclusive<u64>| groups.range(range).next().map(|(key, _)| *key);
-        let last =
-            |range: RangeInclusive<u64>| groups.range(range).next_back().map(|(key, _)| *key);
-        match order {
-            GroupOrder::Ascending => open.find_map(first),
-            GroupOrder::Default | GroupOrder::Descending => open.filter_map(last).last(),
+        let is_ascending = order == GroupOrder::Ascending;
+        // As a rule it is a group that has just begun.
+        if !is_ascending && end == *newest && self.highest().is_none_or(|highest| highest < end) {
+            return Some(last);
+        }
+        let mut open = self.settled.gaps(start..=end);
+        if is_ascending {
+            open.find_map(|range| Some(groups.range(range).next()?.1))
+        } else {
+            let newest = |range| Some(groups.range(range).next_back()?.1);
+            open.filter_map(newest).last()
         }
     }
 
@@ -111,8 +119,11 @@ mod tests {
 
     use super::*;
 
-    fn groups(sequences: &[u64]) -> BTreeMap<u64, ()> {
-        sequences.iter().map(|sequence| (*sequence, ())).collect()
+    fn groups(sequences: &[u64]) -> BTreeMap<u64, u64> {
+        sequences
+            .iter()
+            .map(|sequence| (*sequence, *sequence))
+            .collect()
     }
 
     #[test]
@@ -120,10 +131,10 @@ mod tests {
         let mut cursor = Cursor::default();
         cursor.begin(2);
         let groups = groups(&[1, 2, 3, 5]);
-        assert_eq!(cursor.next(&groups, GroupOrder::Descending), Some(5));
+        assert_eq!(cursor.next(&groups, GroupOrder::Descending), Some(&5));
         cursor.settle(5..=5);
-        assert_eq!(cursor.next(&groups, GroupOrder::Descending), Some(3));
-        assert_eq!(cursor.next(&groups, GroupOrder::Ascending), Some(2));
+        assert_eq!(cursor.next(&groups, GroupOrder::Descending), Some(&3));
+        assert_eq!(cursor.next(&groups, GroupOrder::Ascending), Some(&2));
     }
 
     #[test]
@@ -156,7 +167,7 @@ mod tests {
             start in 0_u64..40,
             last in proptest::option::of(0_u64..40),
         ) {
-            let groups: BTreeMap<u64, ()> = there.iter().map(|sequence| (*sequence, ())).collect();
+            let groups: BTreeMap<u64, u64> = there.iter().map(|sequence| (*sequence, *sequence)).collect();
             let mut cursor = Cursor::default();
             cursor.begin(start);
             cursor.narrow(None, last);
@@ -170,8 +181,8 @@ mod tests {
                     && !done.contains(sequence)
             };
             let open: Vec<u64> = there.iter().copied().filter(wanted).collect();
-            prop_assert_eq!(cursor.next(&groups, GroupOrder::Ascending), open.first().copied());
-            prop_assert_eq!(cursor.next(&groups, GroupOrder::Descending), open.last().copied());
+            prop_assert_eq!(cursor.next(&groups, GroupOrder::Ascending), open.first());
+            prop_assert_eq!(cursor.next(&groups, GroupOrder::Descending), open.last());
             let missing: Vec<u64> = cursor.missing(39).flatten().collect();
             prop_assert_eq!(missing, (0..40).filter(wanted).collect::<Vec<_>>());
         }

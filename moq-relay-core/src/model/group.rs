@@ -13,6 +13,7 @@ use tokio_util::sync::DropGuard;
 
 use crate::error::Error;
 use crate::model::cache::{Account, Cache, Evict};
+pub(crate) use crate::model::log::Opening;
 use crate::model::log::{self, Log};
 use crate::shared::{Seat, Shared};
 
@@ -209,30 +210,31 @@ impl GroupConsumer {
         self.poll_read(cx, |log, offset| {
             let bytes = log.read(*offset);
             *offset += bytes.len() as u64;
-            bytes
+            Ok(bytes)
         })
     }
 
     /// Does what [`poll_wire`](Self::poll_wire) does from the first frame on, with the header of a
-    /// stream before it. It is the header alone if what follows is not to be copied.
+    /// stream before it, which is the same for all streams of the group with that subscribe id.
     pub(crate) fn poll_opening(
         &mut self,
         cx: &Context<'_>,
-        header: &[u8],
-    ) -> Poll<Result<Option<Bytes>, Error>> {
+        subscribe: u64,
+        header: impl FnOnce() -> Result<Bytes, Error>,
+    ) -> Poll<Result<Option<Opening>, Error>> {
         self.poll_read(cx, |log, offset| {
-            let (bytes, read) = log.open(header);
-            *offset = read;
-            bytes
+            let opening = log.open(subscribe, header)?;
+            *offset = opening.read() as u64;
+            Ok(opening)
         })
     }
 
     /// Reads and moves the reader, once there is anything at its place.
-    fn poll_read(
+    fn poll_read<R>(
         &mut self,
         cx: &Context<'_>,
-        read: impl FnOnce(&mut Log, &mut u64) -> Bytes,
-    ) -> Poll<Result<Option<Bytes>, Error>> {
+        read: impl FnOnce(&mut Log, &mut u64) -> Result<R, Error>,
+    ) -> Poll<Result<Option<R>, Error>> {
         let Self {
             group,
             offset,
@@ -243,7 +245,7 @@ impl GroupConsumer {
             if *offset >= state.log.len() {
                 return state.ended();
             }
-            Some(Ok(Some(read(&mut state.log, offset))))
+            Some(read(&mut state.log, offset).map(Some))
         })
     }
 

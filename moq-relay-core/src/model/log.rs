@@ -31,12 +31,21 @@ struct Piece {
     bytes: Bytes,
 }
 
-/// A stream's header with the first piece after it.
+/// What a stream begins with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Opening {
+    /// Its header, and the first piece of the log behind it; without that if it is too large to be
+    /// copied.
+    pub(crate) bytes: Bytes,
+    /// How many bytes of it are the header.
+    pub(crate) header: usize,
+}
+
+/// The beginning of the streams of one subscribe id.
 #[derive(Debug)]
-struct Opening {
-    bytes: Bytes,
-    /// Bytes of the header.
-    header: usize,
+struct Shared {
+    subscribe: u64,
+    opening: Opening,
 }
 
 /// An append-only log of FRAME headers and payloads, as they travel.
@@ -44,7 +53,7 @@ struct Opening {
 pub(super) struct Log {
     pieces: Vec<Piece>,
     /// What the first reader has begun with. The first piece is a part of it.
-    opening: Option<Opening>,
+    shared: Option<Shared>,
     /// Where the run of pieces that were not joined yet begins.
     run: usize,
     ends: Vec<u64>,
@@ -72,33 +81,39 @@ impl Log {
         piece.bytes.slice((offset - piece.start) as usize..)
     }
 
-    /// Returns `header` with the bytes from the start on behind it, as far as they are in one piece,
-    /// and how many those are; all that ask with the same header share them. It may be none of a
-    /// large piece, and is none of an empty log.
-    pub(super) fn open(&mut self, header: &[u8]) -> (Bytes, u64) {
+    /// Returns what the streams of a subscribe id begin with. All that ask with the same id share it,
+    /// and only the first of them makes the `header`, which says nothing else that differs.
+    pub(super) fn open<E>(
+        &mut self,
+        subscribe: u64,
+        header: impl FnOnce() -> Result<Bytes, E>,
+    ) -> Result<Opening, E> {
         let size = self.pieces.first().map_or(0, |piece| piece.bytes.len());
-        match &self.opening {
-            Some(opening) if opening.is(header, size) => (opening.bytes.clone(), size as u64),
-            Some(_other) if size > COALESCE_BYTES => (Bytes::copy_from_slice(header), 0),
-            Some(_other) => (self.join(header), size as u64),
-            None => {
-                let bytes = self.join(header);
-                if let Some(first) = self.pieces.first_mut() {
-                    first.bytes = bytes.slice(header.len()..);
-                    self.opening = Some(Opening {
-                        bytes: bytes.clone(),
-                        header: header.len(),
-                    });
-                }
-                (bytes, size as u64)
+        Ok(match &self.shared {
+            Some(shared) if shared.subscribe == subscribe && shared.opening.read() == size => {
+                shared.opening.clone()
             }
-        }
+            Some(_other) if size > COALESCE_BYTES => Opening::bare(header()?),
+            Some(_other) => self.join(&header()?),
+            None => {
+                let opening = self.join(&header()?);
+                if let Some(first) = self.pieces.first_mut() {
+                    first.bytes = opening.bytes.slice(opening.header..);
+                    let opening = opening.clone();
+                    self.shared = Some(Shared { subscribe, opening });
+                }
+                opening
+            }
+        })
     }
 
-    /// Returns a copy of the first piece with a header before it.
-    fn join(&self, header: &[u8]) -> Bytes {
+    /// Copies the first piece with a header before it.
+    fn join(&self, header: &[u8]) -> Opening {
         let first = self.pieces.first().map_or(&[][..], |piece| &piece.bytes);
-        [header, first].concat().into()
+        Opening {
+            bytes: [header, first].concat().into(),
+            header: header.len(),
+        }
     }
 
     /// Returns the bytes from `start` to `end`, copied only if they lie in several pieces.
@@ -152,7 +167,7 @@ impl Log {
         if size <= RUN_BYTES {
             let mut joined = BytesMut::with_capacity(size);
             if self.run == 0 {
-                self.opening = None;
+                self.shared = None;
             }
             for piece in self.pieces.drain(self.run..) {
                 joined.extend_from_slice(&piece.bytes);
@@ -169,16 +184,23 @@ impl Log {
 }
 
 impl Opening {
-    /// True if it is this header with so many bytes behind it.
-    fn is(&self, header: &[u8], size: usize) -> bool {
-        self.bytes.len() == header.len() + size
-            && self.header == header.len()
-            && self.bytes.starts_with(header)
+    fn bare(header: Bytes) -> Self {
+        Self {
+            header: header.len(),
+            bytes: header,
+        }
+    }
+
+    /// How many bytes of the log it has.
+    pub(crate) fn read(&self) -> usize {
+        self.bytes.len() - self.header
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+
     use super::*;
 
     fn read_all(log: &Log) -> Vec<u8> {
@@ -223,36 +245,44 @@ mod tests {
         assert_eq!(log.read(0).as_ptr(), piece.as_ptr());
     }
 
+    fn opened(log: &mut Log, subscribe: u64) -> (Bytes, usize) {
+        let header = || Ok::<_, Infallible>(format!("header {subscribe}:").into());
+        let Ok(opening) = log.open(subscribe, header);
+        (opening.bytes.clone(), opening.read())
+    }
+
     #[test]
-    fn readers_with_the_same_header_share_one_beginning() {
+    fn streams_of_the_same_subscribe_id_share_one_beginning() {
         let mut log = Log::default();
         log.append(Bytes::from_static(b"\x05hello"), &[6]);
-        let (bytes, read) = log.open(b"head");
-        assert_eq!((&bytes[..], read), (&b"head\x05hello"[..], 6));
-        assert_eq!(log.open(b"head").0.as_ptr(), bytes.as_ptr());
+        let (bytes, read) = opened(&mut log, 1);
+        assert_eq!((&bytes[..], read), (&b"header 1:\x05hello"[..], 6));
+        let again = log.open(1, || Err("it is made once")).unwrap();
+        assert_eq!(again.bytes.as_ptr(), bytes.as_ptr());
         assert_eq!(
             log.read(0).as_ptr(),
-            bytes[4..].as_ptr(),
+            bytes[9..].as_ptr(),
             "it is not held twice"
         );
-        let (other, read) = log.open(b"other");
-        assert_eq!((&other[..], read), (&b"other\x05hello"[..], 6));
+        let (other, read) = opened(&mut log, 2);
+        assert_eq!((&other[..], read), (&b"header 2:\x05hello"[..], 6));
         for _ in 1..RUN {
             log.append(Bytes::from_static(b"\x01!"), &[]);
         }
-        let (longer, read) = log.open(b"head");
-        assert_eq!((longer.len(), read), (4 + log.len() as usize, log.len()));
-        assert_eq!(log.read(0).as_ptr(), longer[4..].as_ptr());
+        let (longer, read) = opened(&mut log, 1);
+        let size = log.len() as usize;
+        assert_eq!((longer.len(), read), (9 + size, size));
+        assert_eq!(log.read(0).as_ptr(), longer[9..].as_ptr());
     }
 
     #[test]
     fn a_large_piece_is_copied_once_for_all() {
         let mut log = Log::default();
         log.append(vec![1; COALESCE_BYTES + 1].into(), &[]);
-        let size = log.len();
-        assert_eq!(log.open(b"head").1, size);
-        assert_eq!(log.open(b"other"), (Bytes::from_static(b"other"), 0));
-        assert_eq!(log.open(b"head").1, size);
+        let size = log.len() as usize;
+        assert_eq!(opened(&mut log, 1).1, size);
+        assert_eq!(opened(&mut log, 2), (Bytes::from_static(b"header 2:"), 0));
+        assert_eq!(opened(&mut log, 1).1, size);
     }
 
     #[test]

@@ -102,9 +102,14 @@ impl<S: wt::Session> State<S> {
             if let Some(writer) = lock(&self.spare).pop() {
                 return Ok(writer);
             }
+            let opening = || GroupWriter::open(&self.session, self.dialect);
+            // As a rule there is room.
+            if let Some(opened) = opening().now_or_never() {
+                return Ok(opened?);
+            }
             tokio::select! {
                 biased;
-                opened = GroupWriter::open(&self.session, self.dialect) => return Ok(opened?),
+                opened = opening() => return Ok(opened?),
                 () = self.returned.notified() => {}
             }
         }

@@ -38,7 +38,7 @@ pub(crate) async fn connect(
 /// Opens a raw QUIC session.
 pub(crate) async fn raw(relay: &Process) -> Session {
     let conn = connect(relay, "localhost", &Trust::Anyone).await.unwrap();
-    Session::new(web_transport_quinn::Session::raw(conn))
+    Session::raw(conn)
 }
 
 /// Opens a WebTransport session for this path.
@@ -48,7 +48,7 @@ pub(crate) async fn web_transport(relay: &Process, path: &str) -> Session {
         .unwrap();
     let url = format!("https://localhost:{}{path}", relay.addr.port());
     let url = url::Url::parse(&url).unwrap();
-    Session::new(
+    Session::web_transport(
         web_transport_quinn::Session::connect(conn, url)
             .await
             .unwrap(),

@@ -60,7 +60,7 @@ async fn connect_all(relay: &Endpoint) -> Vec<Client> {
         let conn = soon(connecting.unwrap()).await.unwrap();
         let url = Url::parse("https://localhost/").unwrap();
         let session = soon(web_transport_quinn::Session::connect(conn, url)).await;
-        let session = Session::new(session.unwrap());
+        let session = Session::web_transport(session.unwrap());
         clients.push(Client::new(session, &Tracks::default()).await);
     }
     clients

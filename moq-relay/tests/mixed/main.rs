@@ -53,7 +53,7 @@ impl User {
         let config = client_config(tls, Congestion::Cubic);
         let addr = ([127, 0, 0, 1], port).into();
         let conn = endpoint().connect_with(config, addr, "localhost").unwrap();
-        let session = Session::new(web_transport_quinn::Session::raw(soon(conn).await.unwrap()));
+        let session = Session::raw(soon(conn).await.unwrap());
         let tracks = Tracks::default();
         let mut config = ClientConfig::default();
         config.dialects = vec![Dialect::Fork02];

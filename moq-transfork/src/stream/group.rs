@@ -11,7 +11,7 @@ use crate::code::Code;
 use crate::coding::{Message, Output};
 use crate::dialect::Dialect;
 use crate::message::{GroupHeader, UniType};
-use crate::wt;
+use crate::wt::{self, MaybeSend};
 
 /// The most bytes that are copied to send them together with a group's header.
 ///
@@ -55,7 +55,8 @@ impl<S: wt::Session> GroupWriter<S> {
     }
 
     /// Returns what [`GroupWriter::header`] would send, for whoever writes it with the first bytes
-    /// in one piece, as many streams can that carry the same group.
+    /// in one piece, as many streams can that carry the same group: with [`GroupWriter::write_wire`],
+    /// instead of [`GroupWriter::header`].
     ///
     /// # Errors
     ///
@@ -85,6 +86,18 @@ impl<S: wt::Session> GroupWriter<S> {
         self.writer.write(joined.freeze()).await
     }
 
+    /// Writes bytes as they are: the group's header, or what follows it. Not cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// If the peer stopped the stream, or the session failed.
+    pub fn write_wire(
+        &mut self,
+        bytes: Bytes,
+    ) -> impl Future<Output = Result<(), StreamError>> + MaybeSend {
+        self.writer.write(bytes)
+    }
+
     /// Sets what is sent first when not all can be: streams with a higher number.
     pub fn set_priority(&mut self, priority: i32) {
         self.writer.set_priority(priority);
@@ -97,7 +110,9 @@ impl<S: wt::Session> GroupWriter<S> {
     ///
     /// If the peer stopped the stream, or the session failed.
     pub async fn finish(&mut self) -> Result<(), StreamError> {
-        self.writer.flush(&mut self.header).await?;
+        if !self.header.is_empty() {
+            self.writer.flush(&mut self.header).await?;
+        }
         self.writer.finish()
     }
 

@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use moq_transfork::message::GroupHeader;
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use web_transport_trait as wt;
 
 use crate::error::Error;
-use crate::model::group::GroupConsumer;
+use crate::model::group::{GroupConsumer, Opening};
 use crate::session::egress::pace::{Order, Orders};
 use crate::session::state::State;
 
@@ -50,13 +50,14 @@ impl<S: wt::Session> Delivery<S> {
         writer: GroupWriter<S>,
         group: GroupConsumer,
         orders: Orders,
+        opened: Instant,
     ) -> Box<Self> {
         Box::new(Self {
             state,
             writer,
             group,
             orders,
-            opened: Instant::now(),
+            opened,
             priority: None,
             begun: false,
         })
@@ -80,37 +81,46 @@ impl<S: wt::Session> Delivery<S> {
             subscribe,
             sequence: self.sequence(),
         };
-        let head = self.writer.header_bytes(&header)?;
-        let mut more = poll_fn(|cx| self.poll_bytes(cx, Some(&head))).await?;
-        let mut overhead = head.len();
-        drop(head);
+        let opening = poll_fn(|cx| self.poll_opening(cx, &header)).await?;
         self.begun = true;
-        if more.is_none() {
-            self.writer.header(&header)?;
-        }
+        let mut more = match opening {
+            Some(opening) => {
+                self.count(opening.read());
+                Some(opening.bytes)
+            }
+            None => {
+                self.writer.header(&header)?;
+                None
+            }
+        };
         while let Some(bytes) = more {
-            let size = bytes.len() - std::mem::take(&mut overhead);
-            self.state.context.stats.bytes_delivered.add(size as u64);
             self.write(bytes).await?;
-            more = poll_fn(|cx| self.poll_bytes(cx, None)).await?;
+            more = poll_fn(|cx| self.poll_more(cx)).await?;
         }
         Ok(self.writer.finish().await?)
     }
 
-    /// Waits for more of the group; with the stream's `header`, for its beginning with that before
-    /// it.
-    fn poll_bytes(
+    /// Waits for the beginning of the group; it comes with the stream's header before it.
+    fn poll_opening(
         &mut self,
         cx: &Context<'_>,
-        header: Option<&[u8]>,
-    ) -> Poll<Result<Option<Bytes>, Error>> {
-        if let Err(error) = self.poll_orders(cx) {
-            return Poll::Ready(Err(error));
-        }
-        match header {
-            Some(header) => self.group.poll_opening(cx, header),
-            None => self.group.poll_wire(cx),
-        }
+        header: &GroupHeader,
+    ) -> Poll<Result<Option<Opening>, Error>> {
+        self.review()?;
+        let Self { writer, group, .. } = self;
+        group.poll_opening(cx, header.subscribe, || Ok(writer.header_bytes(header)?))
+    }
+
+    /// Waits for more of the group.
+    fn poll_more(&mut self, cx: &Context<'_>) -> Poll<Result<Option<Bytes>, Error>> {
+        self.review()?;
+        let more = ready!(self.group.poll_wire(cx))?;
+        self.count(more.as_ref().map_or(0, Bytes::len));
+        Poll::Ready(Ok(more))
+    }
+
+    fn count(&self, bytes: usize) {
+        self.state.context.stats.bytes_delivered.add(bytes as u64);
     }
 
     /// Writes, unless the group is given up or cut short while the subscriber is slow.
@@ -121,12 +131,12 @@ impl<S: wt::Session> Delivery<S> {
             orders,
             ..
         } = self;
-        let mut write = pin!(writer.write(bytes));
+        let mut write = pin!(writer.write_wire(bytes));
         poll_fn(|cx| {
             if let Poll::Ready(written) = write.as_mut().poll(cx) {
                 return Poll::Ready(written.map_err(Error::from));
             }
-            match orders.poll(group.sequence(), cx) {
+            match orders.look(group.sequence()) {
                 Order::GiveUp(error) => Poll::Ready(Err(error)),
                 Order::Send(_later) => group.poll_cut(cx).map(Err),
             }
@@ -139,8 +149,7 @@ impl<S: wt::Session> Delivery<S> {
     pub(super) async fn acknowledged(mut self: Box<Self>) -> Delivered {
         let outcome = loop {
             // The stream is needed while it is waited for, to change its priority.
-            let ordered = self.orders.look(self.sequence());
-            if let Err(error) = self.obey(ordered) {
+            if let Err(error) = self.review() {
                 break Err(error);
             }
             let Self {
@@ -155,7 +164,7 @@ impl<S: wt::Session> Delivery<S> {
                 if let Poll::Ready(closed) = closed.as_mut().poll(cx) {
                     return Poll::Ready(Some(closed));
                 }
-                match orders.poll(group.sequence(), cx) {
+                match orders.look(group.sequence()) {
                     Order::Send(same) if Some(same) == *priority => Poll::Pending,
                     Order::Send(_) | Order::GiveUp(_) => Poll::Ready(None),
                 }
@@ -178,17 +187,7 @@ impl<S: wt::Session> Delivery<S> {
 
     /// Does what is ordered by now, or says why the group is to be given up.
     pub(super) fn review(&mut self) -> Result<(), Error> {
-        let order = self.orders.look(self.sequence());
-        self.obey(order)
-    }
-
-    fn poll_orders(&mut self, cx: &Context<'_>) -> Result<(), Error> {
-        let order = self.orders.poll(self.group.sequence(), cx);
-        self.obey(order)
-    }
-
-    fn obey(&mut self, order: Order) -> Result<(), Error> {
-        match order {
+        match self.orders.look(self.group.sequence()) {
             Order::GiveUp(error) => return Err(error),
             Order::Send(priority) if self.priority == Some(priority) => {}
             Order::Send(priority) => {

@@ -4,9 +4,8 @@
 mod backlog;
 
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -60,6 +59,10 @@ pub(super) struct Feed<S: wt::Session> {
     orders: Orders,
     lane: Lane<S>,
     flights: Flights<S>,
+    /// The newest group, if it is being sent. As a rule that is the only one; it has no wake-ups of
+    /// its own.
+    newest: Option<Sending<S>>,
+    others: FuturesUnordered<Sending<S>>,
     /// What seldom happens: only what was woken is looked at.
     events: FuturesUnordered<BoxFuture<'static, Event>>,
     /// Wakes the task for everything but the newest group.
@@ -71,6 +74,9 @@ pub(super) struct Feed<S: wt::Session> {
     /// How the subscription will end once nothing is on its way any more.
     ending: Option<Result<(), Error>>,
 }
+
+/// A group that is being sent.
+type Sending<S> = BoxFuture<'static, Progress<S>>;
 
 enum Event {
     /// A group that was sent is with the peer, or was given up.
@@ -107,6 +113,8 @@ impl<S: wt::Session> Feed<S> {
             orders,
             lane: Lane::Idle,
             flights: Flights::new(),
+            newest: None,
+            others: FuturesUnordered::new(),
             events: FuturesUnordered::new(),
             stir: Stir::new(),
             alarm: Alarm::default(),
@@ -126,31 +134,28 @@ impl<S: wt::Session> Feed<S> {
         let draining = self.state.context.draining.clone().cancelled_owned();
         self.events.push(draining.map(|()| Event::Draining).boxed());
         self.events.push(left.map(Event::Left).boxed());
-        // As a rule just the newest group is being sent: it has no wake-ups of its own.
-        let (mut newest, mut others) = (None, FuturesUnordered::new());
         loop {
             if let Some(ending) = self.end() {
                 return (ending, self.teller.into_writer());
             }
-            let next = poll_fn(|cx| {
-                if let Poll::Ready(progress) = poll_newest(&mut newest, cx) {
+            let has_begun = poll_fn(|cx| {
+                if let Poll::Ready(progress) = self.poll_newest(cx) {
                     self.stir.again();
                     self.progress(progress);
-                    return Poll::Ready(None);
+                    return Poll::Ready(false);
                 }
                 // As a rule a frame of the newest group is what the task was woken for.
                 if !self.stir.take(cx) && !self.flights.have_finished() {
                     return Poll::Pending;
                 }
                 let waker = self.stir.waker();
-                let polled = self.poll_rest(&mut others, &mut subscription, &waker);
+                let polled = self.poll_rest(&mut Context::from_waker(&waker), &mut subscription);
                 if polled.is_ready() {
                     self.stir.again();
                 }
                 polled
             });
-            if let Some(delivery) = next.await {
-                others.extend(newest.replace(Box::pin(delivery.send(self.id))));
+            if has_begun.await {
                 // Others have their turn between the groups of a long past.
                 consume_budget().await;
             }
@@ -166,32 +171,31 @@ impl<S: wt::Session> Feed<S> {
         self.ending.take_if(|_| is_over)
     }
 
-    /// Goes on with everything but the newest group, by one step.
-    fn poll_rest<F: Future<Output = Progress<S>>>(
-        &mut self,
-        others: &mut FuturesUnordered<Pin<Box<F>>>,
-        subscription: &mut watch::Receiver<Subscription>,
-        waker: &Waker,
-    ) -> Poll<Option<Box<Delivery<S>>>> {
-        let mut cx = Context::from_waker(waker);
-        if !others.is_empty()
-            && let Poll::Ready(Some(progress)) = others.poll_next_unpin(&mut cx)
-        {
-            self.progress(progress);
-            return Poll::Ready(None);
-        }
-        self.poll(&mut cx, subscription)
+    /// Goes on with the newest group, until there is news of it.
+    fn poll_newest(&mut self, cx: &mut Context<'_>) -> Poll<Progress<S>> {
+        let Some(sending) = &mut self.newest else {
+            return Poll::Pending;
+        };
+        let progress = ready!(sending.as_mut().poll(cx));
+        self.newest = None;
+        Poll::Ready(progress)
     }
 
-    /// Goes on by one step, which may be that a group begins.
-    fn poll(
+    /// Goes on with everything but the newest group, by one step. Returns true if a group begins.
+    fn poll_rest(
         &mut self,
         cx: &mut Context<'_>,
         subscription: &mut watch::Receiver<Subscription>,
-    ) -> Poll<Option<Box<Delivery<S>>>> {
+    ) -> Poll<bool> {
+        if !self.others.is_empty()
+            && let Poll::Ready(Some(progress)) = self.others.poll_next_unpin(cx)
+        {
+            self.progress(progress);
+            return Poll::Ready(false);
+        }
         if let Poll::Ready(Some(event)) = self.events.poll_next_unpin(cx) {
             self.follow_event(event);
-            return Poll::Ready(None);
+            return Poll::Ready(false);
         }
         // What changes it is among the events.
         if subscription.has_changed().unwrap_or(false) {
@@ -203,7 +207,7 @@ impl<S: wt::Session> Feed<S> {
             if let Err(error) = told {
                 self.leave(Err(error));
             }
-            return Poll::Ready(None);
+            return Poll::Ready(false);
         }
         if let Poll::Ready(opened) = self.lane.poll(cx) {
             return Poll::Ready(self.start(opened, None));
@@ -218,7 +222,7 @@ impl<S: wt::Session> Feed<S> {
         let overdue = self.lane.overdue(self.state.context.limits.max_backlog);
         self.alarm.poll(cx, sooner(due, overdue)).map(|()| {
             self.look_at_time();
-            None
+            false
         })
     }
 
@@ -296,11 +300,8 @@ impl<S: wt::Session> Feed<S> {
             && (self.may_shed() || self.crowd().is_none())
     }
 
-    fn advance(
-        &mut self,
-        ready: Result<Ready, Error>,
-        cx: &mut Context<'_>,
-    ) -> Option<Box<Delivery<S>>> {
+    /// Does what a look at the track has found. Returns true if a group begins.
+    fn advance(&mut self, ready: Result<Ready, Error>, cx: &mut Context<'_>) -> bool {
         match ready {
             Ok(Ready::Group(_)) if self.crowd().is_some() => self.shed(),
             Ok(Ready::Group(found)) => {
@@ -314,7 +315,7 @@ impl<S: wt::Session> Feed<S> {
             Err(error) if self.moves.heal(&error) => self.plan_move(error),
             Err(error) => self.ending = Some(Err(error)),
         }
-        None
+        false
     }
 
     /// Learns what another publisher says of the track.
@@ -325,29 +326,28 @@ impl<S: wt::Session> Feed<S> {
         }
     }
 
-    /// Starts the group that a look has just found, or the one that is best by now.
-    fn start(
-        &mut self,
-        opened: Result<GroupWriter<S>, Error>,
-        found: Option<Found>,
-    ) -> Option<Box<Delivery<S>>> {
+    /// Starts the group that a look has just found, or the one that is best by now; returns false if
+    /// there is none.
+    fn start(&mut self, opened: Result<GroupWriter<S>, Error>, found: Option<Found>) -> bool {
         let writer = match opened {
             Ok(writer) => writer,
             Err(error) => {
                 self.leave(Err(error));
-                return None;
+                return false;
             }
         };
         self.settle();
         let Some(group) = self.take(found) else {
             self.state.return_unused(writer);
-            return None;
+            return false;
         };
         self.moves.succeed();
-        let patience = self.patience();
-        self.flights.begin(group.clone(), Instant::now(), patience);
+        let (patience, now) = (self.patience(), Instant::now());
+        self.flights.begin(group.clone(), now, patience);
         let (state, orders) = (self.state.clone(), self.orders.clone());
-        Some(Delivery::new(state, writer, group, orders))
+        let sending = Delivery::new(state, writer, group, orders, now).send(self.id);
+        self.others.extend(self.newest.replace(sending.boxed()));
+        true
     }
 
     fn take(&mut self, found: Option<Found>) -> Option<GroupConsumer> {
@@ -394,17 +394,4 @@ impl<S: wt::Session> Feed<S> {
             Err(_nobody) => self.ending = Some(Err(error)),
         }
     }
-}
-
-/// Goes on with the newest group, until there is news of it.
-fn poll_newest<F: Future>(
-    newest: &mut Option<Pin<Box<F>>>,
-    cx: &mut Context<'_>,
-) -> Poll<F::Output> {
-    let Some(sending) = newest else {
-        return Poll::Pending;
-    };
-    let progress = ready!(sending.as_mut().poll(cx));
-    *newest = None;
-    Poll::Ready(progress)
 }

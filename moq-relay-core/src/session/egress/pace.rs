@@ -1,7 +1,7 @@
 //! What the groups on their way need to know of their subscription.
 
-use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use moq_transfork::message::GroupOrder;
@@ -10,7 +10,6 @@ use crate::error::Error;
 use crate::model::subscription::{Subscription, effective_expires, effective_order};
 use crate::model::track::TrackInfo;
 use crate::session::priority::stream_priority;
-use crate::shared::{Seat, Shared};
 
 /// What a subscription's deliveries need to know of it while they are under way.
 #[derive(Debug, Clone, Default)]
@@ -77,58 +76,57 @@ pub(super) enum Order {
 }
 
 /// What the groups on their way are told: one for each of them.
+///
+/// It wakes nobody: the subscription and the groups are one task, which has all of them look when there
+/// is news.
 #[derive(Debug, Default)]
 pub(super) struct Orders {
-    pace: Arc<Shared<Pace>>,
-    seat: Seat,
-    /// The last order, and the task that is woken when there may be another one.
-    last: Option<(Order, Waker)>,
+    told: Arc<Told>,
+    /// The last order, and how many times there had been news by then.
+    last: Option<(u64, Order)>,
+}
+
+/// The pace that all groups of a subscription were told last.
+#[derive(Debug, Default)]
+struct Told {
+    pace: Mutex<Pace>,
+    /// How many times there was news.
+    news: AtomicU64,
 }
 
 impl Orders {
-    /// Tells all groups of the subscription.
+    /// Tells all groups of the subscription, once they look.
     pub(super) fn tell(&self, pace: &Pace) {
-        self.pace.change(|told| told.clone_from(pace));
+        self.told.lock().clone_from(pace);
+        self.told.news.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Returns the order in force.
-    pub(super) fn look(&self, sequence: u64) -> Order {
-        self.pace.lock().order_for(sequence)
-    }
-
-    /// Returns the order in force; the task is woken when that may change. Always asked for the
-    /// same group.
-    pub(super) fn poll(&mut self, sequence: u64, cx: &Context<'_>) -> Order {
-        if let Some((order, waker)) = &self.last
-            && waker.will_wake(cx.waker())
-            && self.pace.is_quiet(&self.seat)
-        {
-            return order.clone();
+    /// Returns the order in force. Always asked for the same group.
+    pub(super) fn look(&mut self, sequence: u64) -> Order {
+        let news = self.told.news.load(Ordering::Relaxed);
+        match &self.last {
+            Some((last, order)) if *last == news => order.clone(),
+            _ => {
+                let order = self.told.lock().order_for(sequence);
+                self.last = Some((news, order.clone()));
+                order
+            }
         }
-        let mut order = Order::Send(0);
-        let never: Poll<()> = self.pace.poll(&mut self.seat, cx, |pace| {
-            order = pace.order_for(sequence);
-            None
-        });
-        debug_assert!(never.is_pending());
-        self.last = Some((order.clone(), cx.waker().clone()));
-        order
+    }
+}
+
+impl Told {
+    fn lock(&self) -> MutexGuard<'_, Pace> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Clone for Orders {
     fn clone(&self) -> Self {
         Self {
-            pace: self.pace.clone(),
-            seat: Seat::default(),
+            told: self.told.clone(),
             last: None,
         }
-    }
-}
-
-impl Drop for Orders {
-    fn drop(&mut self) {
-        self.pace.leave(&mut self.seat);
     }
 }
 

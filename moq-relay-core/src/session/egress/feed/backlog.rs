@@ -1,5 +1,6 @@
 //! What becomes of the groups on their way: which are with the peer, and which are given up.
 
+use std::mem;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -30,8 +31,12 @@ impl<S: wt::Session> Feed<S> {
         {
             self.shedding = true;
             match self.flights.take(oldest) {
-                Some(delivery) => self.give_up(*delivery),
-                None => self.condemn(oldest),
+                Some(delivery) => self.give_up(delivery),
+                None => {
+                    if self.condemn(oldest) {
+                        self.order();
+                    }
+                }
             }
         }
     }
@@ -54,11 +59,15 @@ impl<S: wt::Session> Feed<S> {
     pub(super) fn look_at_time(&mut self) {
         self.seen = None;
         let now = Instant::now();
+        let mut news = false;
         for late in self.flights.late(self.patience(), now) {
             match late {
-                Late::Sent(delivery) => self.give_up(*delivery),
-                Late::Flying(sequence) => self.condemn(sequence),
+                Late::Sent(delivery) => self.give_up(delivery),
+                Late::Flying(sequence) => news |= self.condemn(sequence),
             }
+        }
+        if news {
+            self.order();
         }
         self.settle();
         self.await_acknowledgements(LULL, now);
@@ -78,18 +87,19 @@ impl<S: wt::Session> Feed<S> {
     }
 
     /// Gives up a group that was sent, unless the peer has it.
-    fn give_up(&mut self, mut delivery: Delivery<S>) {
+    fn give_up(&mut self, mut delivery: Box<Delivery<S>>) {
         let outcome = delivery.try_acknowledged();
         let delivered = delivery.end(outcome.unwrap_or(Err(Error::Expired)));
         self.delivered(delivered);
     }
 
-    /// Makes a group give up.
-    fn condemn(&mut self, sequence: u64) {
-        if !self.pace.condemned.contains(&sequence) {
+    /// Has a group give up with the next order. Returns false if it was told before.
+    fn condemn(&mut self, sequence: u64) -> bool {
+        let is_news = !self.pace.condemned.contains(&sequence);
+        if is_news {
             self.pace.condemned.push(sequence);
-            self.order();
         }
+        is_news
     }
 
     pub(super) fn delivered(&mut self, delivered: Delivered) {
@@ -111,11 +121,14 @@ impl<S: wt::Session> Feed<S> {
         }
     }
 
-    /// Tells the groups on their way of the pace.
+    /// Tells the groups on their way of the pace, and has all of them look.
     pub(super) fn order(&mut self) {
         self.orders.tell(&self.pace);
         while let Some(delivered) = self.flights.review() {
             self.delivered(delivered);
         }
+        self.others = mem::take(&mut self.others).into_iter().collect();
+        self.events = mem::take(&mut self.events).into_iter().collect();
+        self.stir.waker().wake_by_ref();
     }
 }
