@@ -164,7 +164,8 @@ impl<S: wt::Session> Driver<S> {
     /// Serves a request of the peer, which is still on its way.
     fn serve(&mut self, request: BoxFuture<'static, Result<Request<S>, Error>>) {
         let source = self.publish.clone();
-        self.spawn(egress::serve(self.state.clone(), source, request));
+        let serve = egress::serve(self.state.clone(), source, request);
+        self.tasks.spawn(serve);
     }
 
     /// Receives a group of the peer.

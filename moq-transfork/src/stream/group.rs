@@ -110,9 +110,7 @@ impl<S: wt::Session> GroupWriter<S> {
     ///
     /// If the peer stopped the stream, or the session failed.
     pub async fn finish(&mut self) -> Result<(), StreamError> {
-        if !self.header.is_empty() {
-            self.writer.flush(&mut self.header).await?;
-        }
+        self.writer.flush(&mut self.header).await?;
         self.writer.finish()
     }
 

@@ -1,12 +1,13 @@
 //! Writing messages.
 
 use bytes::{Bytes, BytesMut};
+use futures_util::TryFutureExt;
 
 use super::error::StreamError;
 use crate::code::Code;
 use crate::coding::{Message, Output};
 use crate::dialect::Dialect;
-use crate::wt;
+use crate::wt::{self, MaybeSend};
 
 /// Our end of a stream that we write to.
 ///
@@ -58,6 +59,9 @@ impl<S: wt::SendStream> Writer<S> {
 
     /// Writes all messages that `output` holds, and empties it. Not cancel-safe.
     pub(super) async fn flush(&mut self, output: &mut Output) -> Result<(), StreamError> {
+        if output.is_empty() {
+            return Ok(());
+        }
         let bytes: BytesMut = output.take();
         self.write(bytes.freeze()).await
     }
@@ -67,14 +71,12 @@ impl<S: wt::SendStream> Writer<S> {
     /// # Errors
     ///
     /// If the peer stopped the stream, or the session failed.
-    pub async fn write(&mut self, bytes: Bytes) -> Result<(), StreamError> {
-        if bytes.is_empty() {
-            return Ok(());
-        }
-        self.stream
-            .write_chunk(bytes)
-            .await
-            .map_err(StreamError::from_transport)
+    pub fn write(
+        &mut self,
+        bytes: Bytes,
+    ) -> impl Future<Output = Result<(), StreamError>> + MaybeSend {
+        let written = self.stream.write_chunk(bytes);
+        written.map_err(StreamError::from_transport)
     }
 
     /// Sets what is sent first when not all can be: streams with a higher number.

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use moq_transfork::message::GroupHeader;
 use moq_transfork::stream::{GroupWriter, StreamError};
 use tokio::time::Instant;
@@ -32,7 +34,7 @@ pub(super) struct Delivered {
     pub(super) outcome: Result<(), Error>,
 }
 
-/// One group on its way, in a box: it changes hands several times.
+/// One group on its way.
 pub(super) struct Delivery<S: wt::Session> {
     state: Arc<State<S>>,
     writer: GroupWriter<S>,
@@ -51,8 +53,8 @@ impl<S: wt::Session> Delivery<S> {
         group: GroupConsumer,
         orders: Orders,
         opened: Instant,
-    ) -> Box<Self> {
-        Box::new(Self {
+    ) -> Self {
+        Self {
             state,
             writer,
             group,
@@ -60,7 +62,7 @@ impl<S: wt::Session> Delivery<S> {
             opened,
             priority: None,
             begun: false,
-        })
+        }
     }
 
     pub(super) fn sequence(&self) -> u64 {
@@ -68,80 +70,74 @@ impl<S: wt::Session> Delivery<S> {
     }
 
     /// Sends the group to its end, or until it is given up.
-    pub(super) async fn send(mut self: Box<Self>, subscribe: u64) -> Progress<S> {
-        match self.send_all(subscribe).await {
-            Ok(()) => Progress::Sent(self),
-            Err(error) => Progress::Ended(self.end(Err(error))),
-        }
+    pub(super) fn send(mut self, subscribe: u64) -> BoxFuture<'static, Progress<S>> {
+        // The block holds the delivery once, an `async fn` would twice.
+        let sending = async move {
+            match self.send_all(subscribe).await {
+                Ok(()) => Progress::Sent(Box::new(self)),
+                Err(error) => Progress::Ended(self.end(Err(error))),
+            }
+        };
+        sending.boxed()
     }
 
     /// Sends everything that is there, in one write each time there is more, and the end.
     async fn send_all(&mut self, subscribe: u64) -> Result<(), Error> {
-        let header = GroupHeader {
-            subscribe,
-            sequence: self.sequence(),
-        };
-        let opening = poll_fn(|cx| self.poll_opening(cx, &header)).await?;
-        self.begun = true;
-        let mut more = match opening {
-            Some(opening) => {
-                self.count(opening.read());
-                Some(opening.bytes)
+        while let Some(bytes) = poll_fn(|cx| self.poll_bytes(cx, subscribe)).await? {
+            let Self {
+                writer,
+                group,
+                orders,
+                ..
+            } = self;
+            tokio::select! {
+                biased;
+                written = writer.write_wire(bytes) => written?,
+                // The subscriber is slow.
+                error = poll_fn(|cx| poll_cut(group, orders, cx)) => return Err(error),
             }
-            None => {
-                self.writer.header(&header)?;
-                None
-            }
-        };
-        while let Some(bytes) = more {
-            self.write(bytes).await?;
-            more = poll_fn(|cx| self.poll_more(cx)).await?;
         }
         Ok(self.writer.finish().await?)
     }
 
-    /// Waits for the beginning of the group; it comes with the stream's header before it.
+    /// Waits for more of the group. It begins with the stream's header, which an empty group is left
+    /// to end with.
+    fn poll_bytes(
+        &mut self,
+        cx: &Context<'_>,
+        subscribe: u64,
+    ) -> Poll<Result<Option<Bytes>, Error>> {
+        self.review()?;
+        let (bytes, size) = if self.begun {
+            let more = ready!(self.group.poll_wire(cx))?;
+            let size = more.as_ref().map_or(0, Bytes::len);
+            (more, size)
+        } else {
+            let opening = ready!(self.poll_opening(cx, subscribe))?;
+            let size = opening.as_ref().map_or(0, Opening::read);
+            (opening.map(|opening| opening.bytes), size)
+        };
+        self.begun = true;
+        self.state.context.stats.bytes_delivered.add(size as u64);
+        Poll::Ready(Ok(bytes))
+    }
+
     fn poll_opening(
         &mut self,
         cx: &Context<'_>,
-        header: &GroupHeader,
+        subscribe: u64,
     ) -> Poll<Result<Option<Opening>, Error>> {
-        self.review()?;
+        let header = GroupHeader {
+            subscribe,
+            sequence: self.sequence(),
+        };
         let Self { writer, group, .. } = self;
-        group.poll_opening(cx, header.subscribe, || Ok(writer.header_bytes(header)?))
-    }
-
-    /// Waits for more of the group.
-    fn poll_more(&mut self, cx: &Context<'_>) -> Poll<Result<Option<Bytes>, Error>> {
-        self.review()?;
-        let more = ready!(self.group.poll_wire(cx))?;
-        self.count(more.as_ref().map_or(0, Bytes::len));
-        Poll::Ready(Ok(more))
-    }
-
-    fn count(&self, bytes: usize) {
-        self.state.context.stats.bytes_delivered.add(bytes as u64);
-    }
-
-    /// Writes, unless the group is given up or cut short while the subscriber is slow.
-    async fn write(&mut self, bytes: Bytes) -> Result<(), Error> {
-        let Self {
-            writer,
-            group,
-            orders,
-            ..
-        } = self;
-        let mut write = pin!(writer.write_wire(bytes));
-        poll_fn(|cx| {
-            if let Poll::Ready(written) = write.as_mut().poll(cx) {
-                return Poll::Ready(written.map_err(Error::from));
-            }
-            match orders.look(group.sequence()) {
-                Order::GiveUp(error) => Poll::Ready(Err(error)),
-                Order::Send(_later) => group.poll_cut(cx).map(Err),
-            }
-        })
-        .await
+        let opening = group.poll_opening(cx, subscribe, || Ok(writer.header_bytes(&header)?));
+        let opening = ready!(opening)?;
+        if opening.is_none() {
+            writer.header(&header)?;
+        }
+        Poll::Ready(Ok(opening))
     }
 
     /// Waits until the peer has it all, or it is given up: until then it can be, to make way for
@@ -213,6 +209,14 @@ impl<S: wt::Session> Delivery<S> {
             }
         }
         Delivered { sequence, outcome }
+    }
+}
+
+/// Waits until the group is given up, or cut short.
+fn poll_cut(group: &mut GroupConsumer, orders: &mut Orders, cx: &Context<'_>) -> Poll<Error> {
+    match orders.look(group.sequence()) {
+        Order::GiveUp(error) => Poll::Ready(error),
+        Order::Send(_later) => group.poll_cut(cx),
     }
 }
 

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use futures_util::stream::{FuturesUnordered, StreamExt};
 use moq_transfork::message::Subscribe;
 use moq_transfork::path::Path;
 use moq_transfork::stream::{GroupWriter, SubscribeWriter};
@@ -31,7 +30,7 @@ use crate::session::egress::flights::{Flights, Patience, sooner};
 use crate::session::egress::lane::Lane;
 use crate::session::egress::moves::Moves;
 use crate::session::egress::pace::{Orders, Pace};
-use crate::session::egress::stir::Stir;
+use crate::session::egress::stir::{Seldom, Stir};
 use crate::session::egress::teller::Teller;
 use crate::session::state::State;
 use crate::source::Source;
@@ -61,10 +60,10 @@ pub(super) struct Feed<S: wt::Session> {
     flights: Flights<S>,
     /// The newest group, if it is being sent. As a rule that is the only one; it has no wake-ups of
     /// its own.
-    newest: Option<Sending<S>>,
-    others: FuturesUnordered<Sending<S>>,
-    /// What seldom happens: only what was woken is looked at.
-    events: FuturesUnordered<BoxFuture<'static, Event>>,
+    newest: Option<BoxFuture<'static, Progress<S>>>,
+    events: Seldom<Event<S>>,
+    /// What the subscriber asks for by now.
+    subscription: watch::Receiver<Subscription>,
     /// Wakes the task for everything but the newest group.
     stir: Stir,
     alarm: Alarm,
@@ -75,10 +74,19 @@ pub(super) struct Feed<S: wt::Session> {
     ending: Option<Result<(), Error>>,
 }
 
-/// A group that is being sent.
-type Sending<S> = BoxFuture<'static, Progress<S>>;
+/// Who is fed.
+pub(super) struct Subscriber<S: wt::Session> {
+    /// Our half of the subscribe stream.
+    pub(super) writer: SubscribeWriter<S>,
+    /// What is asked for by now.
+    pub(super) subscription: watch::Receiver<Subscription>,
+    /// Ends when the subscriber is gone.
+    pub(super) left: BoxFuture<'static, Result<(), Error>>,
+}
 
-enum Event {
+enum Event<S: wt::Session> {
+    /// One of the groups that are not the newest was sent or is over.
+    Progress(Progress<S>),
     /// A group that was sent is with the peer, or was given up.
     Delivered(Delivered),
     /// The subscriber is gone.
@@ -96,8 +104,17 @@ impl<S: wt::Session> Feed<S> {
         subscribe: Subscribe,
         track: TrackConsumer,
         info: TrackInfo,
-        writer: SubscribeWriter<S>,
+        subscriber: Subscriber<S>,
     ) -> Self {
+        let Subscriber {
+            writer,
+            subscription,
+            left,
+        } = subscriber;
+        let draining = state.context.draining.clone().cancelled_owned();
+        let events = Seldom::new();
+        events.push(draining.map(|()| Event::Draining).boxed());
+        events.push(left.map(Event::Left).boxed());
         let pace = Pace::new(track.subscription().clone(), info);
         let orders = Orders::default();
         orders.tell(&pace);
@@ -114,8 +131,8 @@ impl<S: wt::Session> Feed<S> {
             lane: Lane::Idle,
             flights: Flights::new(),
             newest: None,
-            others: FuturesUnordered::new(),
-            events: FuturesUnordered::new(),
+            events,
+            subscription,
             stir: Stir::new(),
             alarm: Alarm::default(),
             shedding: false,
@@ -124,19 +141,12 @@ impl<S: wt::Session> Feed<S> {
         }
     }
 
-    /// Feeds the subscriber until the track ends, the subscriber has `left`, or this side drains.
-    /// Returns how it ended and the subscribe stream, if that can still be ended.
-    pub(super) async fn run(
-        mut self: Box<Self>,
-        left: BoxFuture<'static, Result<(), Error>>,
-        mut subscription: watch::Receiver<Subscription>,
-    ) -> (Result<(), Error>, Option<SubscribeWriter<S>>) {
-        let draining = self.state.context.draining.clone().cancelled_owned();
-        self.events.push(draining.map(|()| Event::Draining).boxed());
-        self.events.push(left.map(Event::Left).boxed());
+    /// Feeds the subscriber until the track ends, the subscriber leaves, or this side drains.
+    /// Returns how it ended.
+    pub(super) async fn run(&mut self) -> Result<(), Error> {
         loop {
             if let Some(ending) = self.end() {
-                return (ending, self.teller.into_writer());
+                return ending;
             }
             let has_begun = poll_fn(|cx| {
                 if let Poll::Ready(progress) = self.poll_newest(cx) {
@@ -149,7 +159,7 @@ impl<S: wt::Session> Feed<S> {
                     return Poll::Pending;
                 }
                 let waker = self.stir.waker();
-                let polled = self.poll_rest(&mut Context::from_waker(&waker), &mut subscription);
+                let polled = self.poll_rest(&mut Context::from_waker(&waker));
                 if polled.is_ready() {
                     self.stir.again();
                 }
@@ -160,6 +170,11 @@ impl<S: wt::Session> Feed<S> {
                 consume_budget().await;
             }
         }
+    }
+
+    /// Our half of the subscribe stream, if that can still be ended.
+    pub(super) fn into_writer(self) -> Option<SubscribeWriter<S>> {
+        self.teller.into_writer()
     }
 
     /// How the subscription ends, if nothing is on its way any more and everything was told to
@@ -182,24 +197,14 @@ impl<S: wt::Session> Feed<S> {
     }
 
     /// Goes on with everything but the newest group, by one step. Returns true if a group begins.
-    fn poll_rest(
-        &mut self,
-        cx: &mut Context<'_>,
-        subscription: &mut watch::Receiver<Subscription>,
-    ) -> Poll<bool> {
-        if !self.others.is_empty()
-            && let Poll::Ready(Some(progress)) = self.others.poll_next_unpin(cx)
-        {
-            self.progress(progress);
-            return Poll::Ready(false);
-        }
-        if let Poll::Ready(Some(event)) = self.events.poll_next_unpin(cx) {
+    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        if let Poll::Ready(event) = self.events.poll(cx) {
             self.follow_event(event);
             return Poll::Ready(false);
         }
         // What changes it is among the events.
-        if subscription.has_changed().unwrap_or(false) {
-            self.update(&subscription.borrow_and_update());
+        if self.subscription.has_changed().unwrap_or(false) {
+            self.update();
         }
         if !self.teller.is_quiet()
             && let Poll::Ready(told) = self.teller.poll(cx)
@@ -256,8 +261,9 @@ impl<S: wt::Session> Feed<S> {
         }
     }
 
-    fn follow_event(&mut self, event: Event) {
+    fn follow_event(&mut self, event: Event<S>) {
         match event {
+            Event::Progress(progress) => self.progress(progress),
             Event::Delivered(delivered) => self.delivered(delivered),
             Event::Left(outcome) => self.leave(outcome),
             Event::Move => self.change_publisher(),
@@ -346,7 +352,9 @@ impl<S: wt::Session> Feed<S> {
         self.flights.begin(group.clone(), now, patience);
         let (state, orders) = (self.state.clone(), self.orders.clone());
         let sending = Delivery::new(state, writer, group, orders, now).send(self.id);
-        self.others.extend(self.newest.replace(sending.boxed()));
+        if let Some(outrun) = self.newest.replace(sending) {
+            self.events.push(outrun.map(Event::Progress).boxed());
+        }
         true
     }
 
@@ -358,9 +366,10 @@ impl<S: wt::Session> Feed<S> {
         }
     }
 
-    fn update(&mut self, subscription: &Subscription) {
-        self.track.update(subscription);
-        self.pace.subscription.clone_from(subscription);
+    fn update(&mut self) {
+        let asked = self.subscription.borrow_and_update().clone();
+        self.track.update(&asked);
+        self.pace.subscription = asked;
         self.order();
         self.look_at_time();
     }

@@ -31,11 +31,13 @@ use crate::source::Source;
 
 /// Serves one request, once it has arrived. An error of one stream is that stream's own affair;
 /// only a stream of a type that does not exist ends the session.
-pub(super) async fn serve<S: wt::Session>(
+///
+/// It enters the span it is called in by itself, as far as the request has no span of its own.
+pub(super) fn serve<S: wt::Session>(
     state: Arc<State<S>>,
     source: Option<Arc<dyn Source>>,
     request: BoxFuture<'static, Result<Request<S>, Error>>,
-) -> Result<(), Error> {
+) -> impl Future<Output = Result<(), Error>> + Send {
     // Held for as long as the request.
     let permit = state.requests.clone().try_acquire_owned();
     let source = match &permit {
@@ -43,11 +45,14 @@ pub(super) async fn serve<S: wt::Session>(
         Err(_) => Err(Code::TOO_MANY),
     };
     // Boxed: once the request is there, its room is free again.
-    let begun = begin(state, source, request).boxed().await?;
-    if let Some(serving) = begun {
-        serving.await;
+    let begun = begin(state, source, request).in_current_span().boxed();
+    async move {
+        let _permit = permit;
+        if let Some(serving) = begun.await? {
+            serving.await;
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Waits for a request and returns what serves it, unless it is refused.
@@ -92,7 +97,8 @@ fn dispatch<S: wt::Session>(
 ) -> BoxFuture<'static, ()> {
     match request {
         Request::Announce(please, writer, reader) => {
-            announce::serve(state, source, please, writer, reader).boxed()
+            let serve = announce::serve(state, source, please, writer, reader);
+            serve.in_current_span().boxed()
         }
         Request::Subscribe(subscribe, writer, reader) => {
             let span = info_span!("subscription", id = subscribe.id, path = %subscribe.path);
@@ -102,9 +108,13 @@ fn dispatch<S: wt::Session>(
             feeds.track_future(serve).instrument(span).boxed()
         }
         Request::Fetch(fetch, writer, reader) => {
-            fetch::serve(state, source, fetch, writer, reader).boxed()
+            let serve = fetch::serve(state, source, fetch, writer, reader);
+            serve.in_current_span().boxed()
         }
-        Request::Info(please, writer) => serve_info(source, please, writer).boxed(),
+        Request::Info(please, writer) => {
+            let serve = serve_info(source, please, writer);
+            serve.in_current_span().boxed()
+        }
     }
 }
 

@@ -1,9 +1,12 @@
 //! Tells what a task was woken for: the one thing it does all the time, or anything else.
 
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use futures_util::task::AtomicWaker;
 
 /// Wakes a task for what happens seldom, and tells it so.
@@ -64,6 +67,48 @@ impl Stir {
     }
 }
 
+/// Futures that are seldom woken: no look at them is needed to know that none was.
+#[derive(Debug)]
+pub(super) struct Seldom<T> {
+    futures: FuturesUnordered<BoxFuture<'static, T>>,
+    stir: Stir,
+}
+
+impl<T> Seldom<T> {
+    pub(super) fn new() -> Self {
+        Self {
+            futures: FuturesUnordered::new(),
+            stir: Stir::new(),
+        }
+    }
+
+    pub(super) fn push(&self, future: BoxFuture<'static, T>) {
+        self.futures.push(future);
+        self.stir.again();
+    }
+
+    /// Goes on with those that were woken; returns what the first has come to that is ready.
+    pub(super) fn poll(&mut self, cx: &Context<'_>) -> Poll<T> {
+        if !self.stir.take(cx) {
+            return Poll::Pending;
+        }
+        let mut cx = Context::from_waker(&self.stir.waker);
+        match self.futures.poll_next_unpin(&mut cx) {
+            Poll::Ready(Some(done)) => {
+                self.stir.again();
+                Poll::Ready(done)
+            }
+            Poll::Ready(None) | Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// Has the next call go on with all of them, woken or not.
+    pub(super) fn look_again(&mut self) {
+        self.futures = mem::take(&mut self.futures).into_iter().collect();
+        self.stir.again();
+    }
+}
+
 impl Wake for Bell {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
@@ -79,6 +124,12 @@ impl Wake for Bell {
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
+    use std::pin::Pin;
+
+    use futures_util::FutureExt;
+    use tokio::sync::oneshot;
+
     use super::*;
     use crate::shared::tests::Woken;
 
@@ -102,6 +153,36 @@ mod tests {
         stir.again();
         assert!(taken(&mut stir, &task));
         assert_eq!(task.0.load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn what_is_seldom_woken_is_polled_when_it_was_or_is_told_to_look() {
+        let (mut seldom, task) = (Seldom::new(), Arc::<Woken>::default());
+        let waker = Waker::from(task.clone());
+        let cx = Context::from_waker(&waker);
+        let polls = Arc::<Woken>::default();
+        let (ring, mut rung) = oneshot::channel();
+        let counted = polls.clone();
+        let waits = poll_fn(move |cx| {
+            counted.0.fetch_add(1, Ordering::Relaxed);
+            Pin::new(&mut rung).poll(cx)
+        });
+        seldom.push(waits.boxed());
+        let [polled, woken] = [&polls, &task].map(|count| || count.0.load(Ordering::Relaxed));
+        for looks in 1..3 {
+            assert!(seldom.poll(&cx).is_pending());
+            assert!(seldom.poll(&cx).is_pending());
+            assert_eq!(polled(), looks);
+            if looks == 1 {
+                seldom.look_again();
+            }
+        }
+        let before = woken();
+        ring.send(7).unwrap();
+        assert_eq!(woken(), before + 1);
+        assert_eq!(seldom.poll(&cx), Poll::Ready(Ok(7)));
+        assert!(seldom.poll(&cx).is_pending());
+        assert_eq!(polled(), 3);
     }
 
     #[test]

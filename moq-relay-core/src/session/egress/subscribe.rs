@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::model::consumer::TrackConsumer;
 use crate::model::subscription::Subscription;
 use crate::model::track::Latest;
-use crate::session::egress::feed::Feed;
+use crate::session::egress::feed::{Feed, Subscriber};
 use crate::session::egress::info_message;
 use crate::session::state::State;
 use crate::source::Source;
@@ -24,14 +24,20 @@ use crate::source::Source;
 type Ended<S> = (Result<(), Error>, Option<SubscribeWriter<S>>);
 
 /// Serves a subscription from its beginning, which [`begin`] makes, to its end.
+///
+/// What a frame needs is in this one future: each box on the way to it would be one more wait for
+/// memory.
 pub(super) async fn serve<S: wt::Session>(
     state: Arc<State<S>>,
-    begun: BoxFuture<'static, Result<BoxFuture<'static, Ended<S>>, Ended<S>>>,
+    begun: BoxFuture<'static, Result<Box<Feed<S>>, Ended<S>>>,
 ) {
     let _subscribed = state.tally.subscribe();
     let _serving = state.context.stats.gauge(|stats| &stats.subscriptions);
     let (outcome, writer) = match begun.await {
-        Ok(feed) => feed.await,
+        Ok(feed) => {
+            let mut feed = *feed;
+            (feed.run().await, feed.into_writer())
+        }
         Err(ended) => ended,
     };
     match outcome {
@@ -48,7 +54,7 @@ pub(super) async fn serve<S: wt::Session>(
     }
 }
 
-/// Takes a subscription up to where groups can flow; returns what feeds the subscriber.
+/// Takes a subscription up to where groups can flow.
 ///
 /// Apart from [`serve`], so that nothing of it takes room while groups flow.
 pub(super) async fn begin<S: wt::Session>(
@@ -57,7 +63,7 @@ pub(super) async fn begin<S: wt::Session>(
     subscribe: Subscribe,
     mut writer: SubscribeWriter<S>,
     reader: SubscribeReader<S>,
-) -> Result<BoxFuture<'static, Ended<S>>, Ended<S>> {
+) -> Result<Box<Feed<S>>, Ended<S>> {
     if !state.claim_id(subscribe.id) {
         return Err((Err(Error::Duplicate), Some(writer)));
     }
@@ -85,8 +91,13 @@ pub(super) async fn begin<S: wt::Session>(
     if let Err(error) = writer.info(&info_message(latest.clone())).await {
         return Err((Err(error.into()), Some(writer)));
     }
-    let feed = Feed::new(state, source, subscribe, track, latest.info, writer);
-    Ok(Box::new(feed).run(left, subscription).boxed())
+    let subscriber = Subscriber {
+        writer,
+        subscription,
+        left,
+    };
+    let feed = Feed::new(state, source, subscribe, track, latest.info, subscriber);
+    Ok(Box::new(feed))
 }
 
 /// Finds the track and waits for what its publisher says of it.

@@ -1,6 +1,5 @@
 //! What becomes of the groups on their way: which are with the peer, and which are given up.
 
-use std::mem;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -31,7 +30,7 @@ impl<S: wt::Session> Feed<S> {
         {
             self.shedding = true;
             match self.flights.take(oldest) {
-                Some(delivery) => self.give_up(delivery),
+                Some(delivery) => self.give_up(*delivery),
                 None => {
                     if self.condemn(oldest) {
                         self.order();
@@ -62,7 +61,7 @@ impl<S: wt::Session> Feed<S> {
         let mut news = false;
         for late in self.flights.late(self.patience(), now) {
             match late {
-                Late::Sent(delivery) => self.give_up(delivery),
+                Late::Sent(delivery) => self.give_up(*delivery),
                 Late::Flying(sequence) => news |= self.condemn(sequence),
             }
         }
@@ -87,7 +86,7 @@ impl<S: wt::Session> Feed<S> {
     }
 
     /// Gives up a group that was sent, unless the peer has it.
-    fn give_up(&mut self, mut delivery: Box<Delivery<S>>) {
+    fn give_up(&mut self, mut delivery: Delivery<S>) {
         let outcome = delivery.try_acknowledged();
         let delivered = delivery.end(outcome.unwrap_or(Err(Error::Expired)));
         self.delivered(delivered);
@@ -127,8 +126,7 @@ impl<S: wt::Session> Feed<S> {
         while let Some(delivered) = self.flights.review() {
             self.delivered(delivered);
         }
-        self.others = mem::take(&mut self.others).into_iter().collect();
-        self.events = mem::take(&mut self.events).into_iter().collect();
+        self.events.look_again();
         self.stir.waker().wake_by_ref();
     }
 }
