@@ -29,7 +29,7 @@ use crate::session::egress::delivery::{Delivered, Delivery, Progress};
 use crate::session::egress::flights::{Flights, Patience, sooner};
 use crate::session::egress::lane::Lane;
 use crate::session::egress::moves::Moves;
-use crate::session::egress::pace::{Orders, Pace};
+use crate::session::egress::pace::{Orders, Pace, Told};
 use crate::session::egress::stir::{Seldom, Stir};
 use crate::session::egress::teller::Teller;
 use crate::session::state::State;
@@ -65,7 +65,7 @@ pub(super) struct Feed<S: wt::Session> {
     /// What the subscriber asks for by now.
     subscription: watch::Receiver<Subscription>,
     /// Wakes the task for everything but the newest group.
-    stir: Stir,
+    stir: Stir<Told>,
     alarm: Alarm,
     /// True while a delivery that was told to give up has not done so yet.
     shedding: bool,
@@ -118,6 +118,7 @@ impl<S: wt::Session> Feed<S> {
         let pace = Pace::new(track.subscription().clone(), info);
         let orders = Orders::default();
         orders.tell(&pace);
+        let stir = Stir::new(orders.bell());
         Self {
             state,
             source,
@@ -133,7 +134,7 @@ impl<S: wt::Session> Feed<S> {
             newest: None,
             events,
             subscription,
-            stir: Stir::new(),
+            stir,
             alarm: Alarm::default(),
             shedding: false,
             moves: Moves::default(),

@@ -9,6 +9,7 @@ use moq_transfork::message::GroupOrder;
 use crate::error::Error;
 use crate::model::subscription::{Subscription, effective_expires, effective_order};
 use crate::model::track::TrackInfo;
+use crate::session::egress::stir::Bell;
 use crate::session::priority::stream_priority;
 
 /// What a subscription's deliveries need to know of it while they are under way.
@@ -78,36 +79,44 @@ pub(super) enum Order {
 /// What the groups on their way are told: one for each of them.
 ///
 /// It wakes nobody: the subscription and the groups are one task, which has all of them look when there
-/// is news.
+/// is news. It stands beside the task's bell, which is looked at after each frame too: they are one
+/// line of memory.
 #[derive(Debug, Default)]
 pub(super) struct Orders {
-    told: Arc<Told>,
+    bell: Arc<Bell<Told>>,
     /// The last order, and how many times there had been news by then.
     last: Option<(u64, Order)>,
 }
 
 /// The pace that all groups of a subscription were told last.
 #[derive(Debug, Default)]
-struct Told {
-    pace: Mutex<Pace>,
+pub(super) struct Told {
     /// How many times there was news.
     news: AtomicU64,
+    pace: Mutex<Pace>,
 }
 
 impl Orders {
+    /// The bell of the subscription's task.
+    pub(super) fn bell(&self) -> Arc<Bell<Told>> {
+        self.bell.clone()
+    }
+
     /// Tells all groups of the subscription, once they look.
     pub(super) fn tell(&self, pace: &Pace) {
-        self.told.lock().clone_from(pace);
-        self.told.news.fetch_add(1, Ordering::Relaxed);
+        let told = &self.bell.beside;
+        told.lock().clone_from(pace);
+        told.news.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Returns the order in force. Always asked for the same group.
     pub(super) fn look(&mut self, sequence: u64) -> Order {
-        let news = self.told.news.load(Ordering::Relaxed);
+        let told = &self.bell.beside;
+        let news = told.news.load(Ordering::Relaxed);
         match &self.last {
             Some((last, order)) if *last == news => order.clone(),
             _ => {
-                let order = self.told.lock().order_for(sequence);
+                let order = told.lock().order_for(sequence);
                 self.last = Some((news, order.clone()));
                 order
             }
@@ -124,7 +133,7 @@ impl Told {
 impl Clone for Orders {
     fn clone(&self) -> Self {
         Self {
-            told: self.told.clone(),
+            bell: self.bell.clone(),
             last: None,
         }
     }

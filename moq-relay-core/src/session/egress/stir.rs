@@ -14,26 +14,34 @@ use futures_util::task::AtomicWaker;
 /// What happens all the time wakes the task by itself. Then nothing else needs to be looked at,
 /// which is most of what there is to touch.
 #[derive(Debug)]
-pub(super) struct Stir {
-    bell: Arc<Bell>,
+pub(super) struct Stir<T = ()> {
+    bell: Arc<Bell<T>>,
     /// The bell's.
     waker: Waker,
     /// The task that the bell wakes.
     task: Waker,
 }
 
+/// The bell, and what is to be at hand where it is looked at.
 #[derive(Debug)]
-struct Bell {
+pub(super) struct Bell<T = ()> {
     stirred: AtomicBool,
     task: AtomicWaker,
+    pub(super) beside: T,
 }
 
-impl Stir {
-    pub(super) fn new() -> Self {
-        let bell = Arc::new(Bell {
+impl<T: Default> Default for Bell<T> {
+    fn default() -> Self {
+        Self {
             stirred: AtomicBool::new(true),
             task: AtomicWaker::new(),
-        });
+            beside: T::default(),
+        }
+    }
+}
+
+impl<T: Send + Sync + 'static> Stir<T> {
+    pub(super) fn new(bell: Arc<Bell<T>>) -> Self {
         Self {
             waker: Waker::from(bell.clone()),
             bell,
@@ -78,7 +86,7 @@ impl<T> Seldom<T> {
     pub(super) fn new() -> Self {
         Self {
             futures: FuturesUnordered::new(),
-            stir: Stir::new(),
+            stir: Stir::new(Arc::default()),
         }
     }
 
@@ -109,7 +117,7 @@ impl<T> Seldom<T> {
     }
 }
 
-impl Wake for Bell {
+impl<T: Send + Sync + 'static> Wake for Bell<T> {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
@@ -140,7 +148,7 @@ mod tests {
 
     #[test]
     fn the_task_is_woken_once_for_all_that_rings_before_it_looks() {
-        let (mut stir, task) = (Stir::new(), Arc::<Woken>::default());
+        let (mut stir, task) = (Stir::<()>::new(Arc::default()), Arc::<Woken>::default());
         assert!(taken(&mut stir, &task), "nothing was looked at before");
         assert!(!taken(&mut stir, &task));
         for round in 1..3 {
@@ -187,7 +195,10 @@ mod tests {
 
     #[test]
     fn the_task_that_looked_last_is_the_one_that_is_woken() {
-        let (mut stir, tasks) = (Stir::new(), [(); 2].map(|()| Arc::<Woken>::default()));
+        let (mut stir, tasks) = (
+            Stir::<()>::new(Arc::default()),
+            [(); 2].map(|()| Arc::<Woken>::default()),
+        );
         assert!(taken(&mut stir, &tasks[0]));
         assert!(taken(&mut stir, &tasks[1]), "it is another one");
         stir.waker().wake();
