@@ -15,3 +15,4 @@ mod process;
 mod reports;
 mod sessions;
 mod stopping;
+mod streams;
