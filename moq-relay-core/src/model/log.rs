@@ -35,7 +35,7 @@ struct Piece {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Opening {
     /// Its header, and the first piece of the log behind it; without that if it is too large to be
-    /// copied.
+    /// copied for one more subscribe id.
     pub(crate) bytes: Bytes,
     /// How many bytes of it are the header.
     pub(crate) header: usize,
@@ -82,7 +82,7 @@ impl Log {
     }
 
     /// Returns what the streams of a subscribe id begin with. All that ask with the same id share it,
-    /// and only the first of them makes the `header`, which says nothing else that differs.
+    /// and only the first of them makes the `header`: it is the same in every dialect.
     pub(super) fn open<E>(
         &mut self,
         subscribe: u64,

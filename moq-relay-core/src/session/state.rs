@@ -95,21 +95,16 @@ impl<S: wt::Session> State<S> {
     }
 
     /// Opens a stream for a group, or takes one that was opened and not used, also if that is
-    /// given back while the peer allows no more. Cancel-safe.
+    /// given back while the peer allows no more. As cancel-safe as the transport's `open_uni`.
     pub(crate) async fn open_group(&self) -> Result<GroupWriter<S>, Error> {
         self.begin_sending();
         loop {
             if let Some(writer) = lock(&self.spare).pop() {
                 return Ok(writer);
             }
-            let opening = || GroupWriter::open(&self.session, self.dialect);
-            // As a rule there is room.
-            if let Some(opened) = opening().now_or_never() {
-                return Ok(opened?);
-            }
             tokio::select! {
                 biased;
-                opened = opening() => return Ok(opened?),
+                opened = GroupWriter::open(&self.session, self.dialect) => return Ok(opened?),
                 () = self.returned.notified() => {}
             }
         }

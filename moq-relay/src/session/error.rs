@@ -1,5 +1,7 @@
 //! How sessions and their streams fail.
 
+use std::error::Error;
+
 use quinn::{ConnectionError, ResetError, SendDatagramError, StoppedError, VarInt};
 use web_transport_quinn as h3;
 use web_transport_trait as wt;
@@ -22,7 +24,7 @@ pub enum SessionError {
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum WriteError {
     /// A stream of QUIC itself.
-    #[error(transparent)]
+    #[error("{}", reason(.0))]
     Raw(#[from] quinn::WriteError),
     /// A stream of WebTransport.
     #[error(transparent)]
@@ -33,7 +35,7 @@ pub enum WriteError {
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ReadError {
     /// A stream of QUIC itself.
-    #[error(transparent)]
+    #[error("{}", reason(.0))]
     Raw(#[from] quinn::ReadError),
     /// A stream of WebTransport.
     #[error(transparent)]
@@ -98,6 +100,11 @@ impl From<ResetError> for ReadError {
     fn from(error: ResetError) -> Self {
         Self::Raw(error.into())
     }
+}
+
+/// What is behind an error that says no more than "connection lost".
+fn reason<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
+    error.source().unwrap_or(error)
 }
 
 /// What the peer has said when it closed the connection, if it did.

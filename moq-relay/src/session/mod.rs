@@ -1,6 +1,7 @@
 //! An accepted or dialled session, as the relay's core takes it.
 
 mod error;
+mod opening;
 mod stats;
 mod streams;
 
@@ -15,6 +16,7 @@ use web_transport_trait as wt;
 pub use error::{ReadError, SessionError, WriteError};
 pub use streams::{RecvStream, SendStream};
 
+use crate::session::opening::Opening;
 use crate::session::stats::Stats;
 use crate::session::streams::{raw, web_transport};
 use crate::transport::StreamGrants;
@@ -43,10 +45,11 @@ struct Shared {
 #[derive(Debug)]
 enum Layer {
     /// Nothing, by an ALPN that says so.
-    Raw {
-        alpn: Option<String>,
+    Raw { alpn: Option<String> },
+    WebTransport {
+        session: Arc<h3::Session>,
+        opening: Opening,
     },
-    WebTransport(Box<h3::Session>),
 }
 
 impl Session {
@@ -60,7 +63,11 @@ impl Session {
     pub fn web_transport(session: h3::Session) -> Self {
         // The deref is to the QUIC connection below.
         let conn = quinn::Connection::clone(&session);
-        Self::new(conn, Layer::WebTransport(Box::new(session)))
+        let layer = Layer::WebTransport {
+            session: Arc::new(session),
+            opening: Opening::default(),
+        };
+        Self::new(conn, layer)
     }
 
     fn new(conn: quinn::Connection, layer: Layer) -> Self {
@@ -106,7 +113,9 @@ impl wt::Session for Session {
     async fn accept_uni(&self) -> Result<RecvStream, SessionError> {
         let recv = match &self.shared.layer {
             Layer::Raw { .. } => RecvStream::Raw(self.shared.conn.accept_uni().await?),
-            Layer::WebTransport(session) => RecvStream::WebTransport(session.accept_uni().await?),
+            Layer::WebTransport { session, .. } => {
+                RecvStream::WebTransport(session.accept_uni().await?)
+            }
         };
         self.shared.grants.group_opened();
         Ok(recv)
@@ -115,7 +124,7 @@ impl wt::Session for Session {
     async fn accept_bi(&self) -> Result<(SendStream, RecvStream), SessionError> {
         let streams = match &self.shared.layer {
             Layer::Raw { .. } => raw(self.shared.conn.accept_bi().await?),
-            Layer::WebTransport(session) => web_transport(session.accept_bi().await?),
+            Layer::WebTransport { session, .. } => web_transport(session.accept_bi().await?),
         };
         self.shared.grants.request_opened();
         Ok(streams)
@@ -124,42 +133,44 @@ impl wt::Session for Session {
     async fn open_bi(&self) -> Result<(SendStream, RecvStream), SessionError> {
         Ok(match &self.shared.layer {
             Layer::Raw { .. } => raw(self.shared.conn.open_bi().await?),
-            Layer::WebTransport(session) => web_transport(session.open_bi().await?),
+            Layer::WebTransport { session, .. } => web_transport(session.open_bi().await?),
         })
     }
 
     async fn open_uni(&self) -> Result<SendStream, SessionError> {
         Ok(match &self.shared.layer {
             Layer::Raw { .. } => SendStream::Raw(self.shared.conn.open_uni().await?),
-            Layer::WebTransport(session) => SendStream::WebTransport(session.open_uni().await?),
+            Layer::WebTransport { session, opening } => {
+                SendStream::WebTransport(opening.open(session).await?)
+            }
         })
     }
 
     fn send_datagram(&self, payload: Bytes) -> Result<(), SessionError> {
         match &self.shared.layer {
             Layer::Raw { .. } => Ok(self.shared.conn.send_datagram(payload)?),
-            Layer::WebTransport(session) => Ok(session.send_datagram(payload)?),
+            Layer::WebTransport { session, .. } => Ok(session.send_datagram(payload)?),
         }
     }
 
     async fn recv_datagram(&self) -> Result<Bytes, SessionError> {
         match &self.shared.layer {
             Layer::Raw { .. } => Ok(self.shared.conn.read_datagram().await?),
-            Layer::WebTransport(session) => Ok(session.read_datagram().await?),
+            Layer::WebTransport { session, .. } => Ok(session.read_datagram().await?),
         }
     }
 
     fn max_datagram_size(&self) -> usize {
         match &self.shared.layer {
             Layer::Raw { .. } => self.shared.conn.max_datagram_size().unwrap_or_default(),
-            Layer::WebTransport(session) => session.max_datagram_size(),
+            Layer::WebTransport { session, .. } => session.max_datagram_size(),
         }
     }
 
     fn protocol(&self) -> Option<&str> {
         match &self.shared.layer {
             Layer::Raw { alpn } => alpn.as_deref(),
-            Layer::WebTransport(session) => session.protocol(),
+            Layer::WebTransport { session, .. } => session.protocol(),
         }
     }
 
@@ -172,14 +183,14 @@ impl wt::Session for Session {
                     conn.close(code.into(), reason.as_bytes());
                 }
             }
-            Layer::WebTransport(session) => session.close(code, reason.as_bytes()),
+            Layer::WebTransport { session, .. } => session.close(code, reason.as_bytes()),
         }
     }
 
     async fn closed(&self) -> SessionError {
         match &self.shared.layer {
             Layer::Raw { .. } => self.shared.conn.closed().await.into(),
-            Layer::WebTransport(session) => session.closed().await.into(),
+            Layer::WebTransport { session, .. } => session.closed().await.into(),
         }
     }
 

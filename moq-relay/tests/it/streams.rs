@@ -2,13 +2,17 @@
 //! the same.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::pin;
+use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use moq_relay::session::{RecvStream, SendStream, Session};
 use moq_relay::tls::trust::Trust;
 use moq_relay::tls::{ALPN_H3, ALPN_RAW, dev, server_config};
 use moq_relay::transport::{self, Congestion, client_config};
-use quinn::{Connection, Endpoint};
+use quinn::{Connection, Endpoint, TransportConfig};
+use tokio::task::JoinSet;
 use url::Url;
 use web_transport_quinn::Request;
 use web_transport_trait::{Error as _, RecvStream as _, SendStream as _, Session as _, Stats as _};
@@ -18,6 +22,9 @@ use crate::process::soon;
 
 /// Larger than a stream's window, so that it cannot be written at once.
 const LARGE: usize = 5 << 20;
+
+/// A window that is soon full.
+const NARROW: u32 = 20_000;
 
 /// Two ends of a session, and what they need to last.
 struct Pair {
@@ -37,7 +44,14 @@ impl Pair {
     }
 
     async fn web_transport() -> Self {
-        let ([client, server], endpoints) = connect(&[ALPN_H3]).await;
+        let (conns, endpoints) = connect(&[ALPN_H3]).await;
+        Self::web_transport_over(conns, endpoints).await
+    }
+
+    async fn web_transport_over(
+        [client, server]: [Connection; 2],
+        endpoints: [Endpoint; 2],
+    ) -> Self {
         let url = Url::parse("https://localhost/").unwrap();
         let (client, server) = tokio::join!(
             soon(web_transport_quinn::Session::connect(client, url)),
@@ -48,6 +62,16 @@ impl Pair {
             server: Session::web_transport(server.unwrap()),
             _endpoints: endpoints,
         }
+    }
+
+    /// As [`web_transport`](Self::web_transport), and the server's streams are taken from its client's
+    /// QUIC connection, which has room for few bytes that nobody reads.
+    async fn narrow_web_transport() -> (Self, Connection) {
+        let mut narrow = TransportConfig::default();
+        narrow.receive_window(NARROW.into());
+        let ([client, server], endpoints) = connect_with(&[ALPN_H3], Some(narrow)).await;
+        let pair = Self::web_transport_over([client.clone(), server], endpoints).await;
+        (pair, client)
     }
 
     async fn both() -> [Self; 2] {
@@ -66,6 +90,13 @@ impl Pair {
 }
 
 async fn connect(alpns: &[&str]) -> ([Connection; 2], [Endpoint; 2]) {
+    connect_with(alpns, None).await
+}
+
+async fn connect_with(
+    alpns: &[&str],
+    client_transport: Option<TransportConfig>,
+) -> ([Connection; 2], [Endpoint; 2]) {
     let tls = server_config(vec![dev::self_signed(&[]).unwrap()]).unwrap();
     let config = transport::server_config(tls, Congestion::Cubic);
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -74,7 +105,10 @@ async fn connect(alpns: &[&str]) -> ([Connection; 2], [Endpoint; 2]) {
         client::endpoint(),
     ];
     let tls = Trust::Anyone.client_config(alpns).unwrap();
-    let config = client_config(tls, Congestion::Cubic);
+    let mut config = client_config(tls, Congestion::Cubic);
+    if let Some(transport) = client_transport {
+        config.transport_config(Arc::new(transport));
+    }
     let addr = server.local_addr().unwrap();
     let connecting = client.connect_with(config, addr, "localhost").unwrap();
     let (connected, accepted) = tokio::join!(
@@ -153,6 +187,46 @@ async fn both_ends_and_their_streams_hear_why_a_session_was_closed() {
         let error = soon(send.closed()).await.unwrap_err();
         assert_eq!((error.session_error(), error.stream_error()), (None, None));
     }
+}
+
+#[tokio::test]
+async fn a_stream_that_nobody_waits_for_any_more_is_opened_for_the_next() {
+    let (pair, conn) = Pair::narrow_web_transport().await;
+    let mut first = soon(pair.server.open_uni()).await.unwrap();
+    let full = first.write_chunk(vec![1; 2 * NARROW as usize].into());
+    let mut full = pin!(full);
+    // What HTTP/3 has sent and this fill the connection's window.
+    while conn.stats().udp_rx.bytes < NARROW.into() {
+        tokio::select! {
+            _ = &mut full => unreachable!("nobody reads"),
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    for _ in 0..3 {
+        let opening = pair.server.open_uni();
+        assert!(opening.now_or_never().is_none(), "its header has to wait");
+    }
+    let reads = async {
+        let (mut headers, mut rest) = (Vec::new(), JoinSet::new());
+        while headers.len() < 2 {
+            let mut recv = conn.accept_uni().await.unwrap();
+            headers.push(recv.read_chunk(1, true).await.unwrap().is_some());
+            rest.spawn(async move { recv.read_to_end(usize::MAX).await });
+        }
+        headers
+    };
+    let opens = async {
+        full.await.unwrap();
+        let mut next = pair.server.open_uni().await.unwrap();
+        next.finish().unwrap();
+        next
+    };
+    let (headers, _next) = soon(async { tokio::join!(reads, opens) }).await;
+    assert_eq!(headers, [true; 2], "the first and the next");
+    assert!(
+        conn.accept_uni().now_or_never().is_none(),
+        "there is none in vain"
+    );
 }
 
 #[tokio::test]

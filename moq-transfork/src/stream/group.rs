@@ -54,9 +54,9 @@ impl<S: wt::Session> GroupWriter<S> {
         encode_header(header, &mut self.header, self.writer.dialect())
     }
 
-    /// Returns what [`GroupWriter::header`] would send, for whoever writes it with the first bytes
-    /// in one piece, as many streams can that carry the same group: with [`GroupWriter::write_wire`],
-    /// instead of [`GroupWriter::header`].
+    /// Returns what [`GroupWriter::header`] would send. Many streams that carry the same group can
+    /// share it in one piece with the first bytes: that piece goes to [`GroupWriter::write_wire`],
+    /// and [`GroupWriter::header`] is not called then.
     ///
     /// # Errors
     ///
@@ -86,7 +86,8 @@ impl<S: wt::Session> GroupWriter<S> {
         self.writer.write(joined.freeze()).await
     }
 
-    /// Writes bytes as they are: the group's header, or what follows it. Not cancel-safe.
+    /// Writes bytes as they are, for whoever sends [`GroupWriter::header_bytes`] by this: those, or
+    /// what follows them. Not cancel-safe.
     ///
     /// # Errors
     ///
@@ -95,6 +96,7 @@ impl<S: wt::Session> GroupWriter<S> {
         &mut self,
         bytes: Bytes,
     ) -> impl Future<Output = Result<(), StreamError>> + MaybeSend {
+        debug_assert!(self.header.is_empty(), "a header is to go before them");
         self.writer.write(bytes)
     }
 

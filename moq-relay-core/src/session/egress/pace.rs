@@ -79,8 +79,7 @@ pub(super) enum Order {
 /// What the groups on their way are told: one for each of them.
 ///
 /// It wakes nobody: the subscription and the groups are one task, which has all of them look when there
-/// is news. It stands beside the task's bell, which is looked at after each frame too: they are one
-/// line of memory.
+/// is news. They stand beside the task's bell, which is looked at after each frame too.
 #[derive(Debug, Default)]
 pub(super) struct Orders {
     bell: Arc<Bell<Told>>,

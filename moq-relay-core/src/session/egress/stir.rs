@@ -1,13 +1,12 @@
 //! Tells what a task was woken for: the one thing it does all the time, or anything else.
 
 use std::mem;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use futures_util::task::AtomicWaker;
 
 /// Wakes a task for what happens seldom, and tells it so.
 ///
@@ -26,7 +25,9 @@ pub(super) struct Stir<T = ()> {
 #[derive(Debug)]
 pub(super) struct Bell<T = ()> {
     stirred: AtomicBool,
-    task: AtomicWaker,
+    /// Waking it does not take it out: a ring that comes late wakes for nothing, and the next one
+    /// finds the task all the same.
+    task: Mutex<Waker>,
     pub(super) beside: T,
 }
 
@@ -34,7 +35,7 @@ impl<T: Default> Default for Bell<T> {
     fn default() -> Self {
         Self {
             stirred: AtomicBool::new(true),
-            task: AtomicWaker::new(),
+            task: Mutex::new(Waker::noop().clone()),
             beside: T::default(),
         }
     }
@@ -54,9 +55,9 @@ impl<T: Send + Sync + 'static> Stir<T> {
         self.waker.clone()
     }
 
-    /// True if there is to be another look although nothing rang.
+    /// Has the next [`take`](Self::take) say that something rang. It wakes nobody.
     pub(super) fn again(&self) {
-        self.bell.stirred.store(true, Ordering::Relaxed);
+        self.bell.stirred.swap(true, Ordering::AcqRel);
     }
 
     /// True, once, if anything has rung since the last time: all of it has to be looked at.
@@ -67,9 +68,9 @@ impl<T: Send + Sync + 'static> Stir<T> {
         }
         if !is_same {
             self.task.clone_from(cx.waker());
+            // First, so that whoever rings once the mark is gone finds the task.
+            self.bell.lock().clone_from(cx.waker());
         }
-        // First, so that whoever rings once the mark is gone finds the task.
-        self.bell.task.register(&self.task);
         self.bell.stirred.swap(false, Ordering::AcqRel);
         true
     }
@@ -90,6 +91,7 @@ impl<T> Seldom<T> {
         }
     }
 
+    /// Adds a future. It wakes nobody: the caller goes on to [`poll`](Self::poll).
     pub(super) fn push(&self, future: BoxFuture<'static, T>) {
         self.futures.push(future);
         self.stir.again();
@@ -110,10 +112,22 @@ impl<T> Seldom<T> {
         }
     }
 
-    /// Has the next call go on with all of them, woken or not.
+    /// Has the next [`poll`](Self::poll) go on with all of them, woken or not. It wakes nobody.
     pub(super) fn look_again(&mut self) {
         self.futures = mem::take(&mut self.futures).into_iter().collect();
         self.stir.again();
+    }
+}
+
+impl<T> Bell<T> {
+    /// Wakes the task that looked last.
+    fn wake_task(&self) {
+        let task = self.lock().clone();
+        task.wake();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waker> {
+        self.task.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -123,9 +137,9 @@ impl<T: Send + Sync + 'static> Wake for Bell<T> {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        // Whoever set the mark before has woken the task, which has not looked yet.
+        // Whoever has set the mark before wakes the task, or has it look anyway.
         if !self.stirred.swap(true, Ordering::AcqRel) {
-            self.task.wake();
+            self.wake_task();
         }
     }
 }
@@ -161,6 +175,22 @@ mod tests {
         stir.again();
         assert!(taken(&mut stir, &task));
         assert_eq!(task.0.load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn a_ring_that_comes_late_keeps_no_later_one_from_the_task() {
+        let (mut stir, task) = (Stir::<()>::new(Arc::default()), Arc::<Woken>::default());
+        let woken = || task.0.load(Ordering::Relaxed);
+        assert!(taken(&mut stir, &task));
+        // Half of a ring on another thread, then the task runs for another reason.
+        assert!(!stir.bell.stirred.swap(true, Ordering::AcqRel));
+        assert!(taken(&mut stir, &task));
+        stir.bell.wake_task();
+        assert_eq!(woken(), 1);
+        assert!(!taken(&mut stir, &task));
+        stir.waker().wake_by_ref();
+        assert_eq!(woken(), 2);
+        assert!(taken(&mut stir, &task));
     }
 
     #[test]
