@@ -56,21 +56,15 @@ fn expiring(expires: Duration) -> TrackInfo {
 
 #[tokio::test(start_paused = true)]
 async fn a_group_that_is_too_old_for_a_late_joiner_is_told_missing() {
-    let Followed {
-        mut world,
-        track,
-        client: _keeper,
-        reader: mut kept,
-        _publisher,
-    } = Followed::new(Duration::ZERO).await;
+    let mut followed = Followed::new(Duration::ZERO).await;
     for sequence in 0..5 {
-        write_groups(&track, [sequence]);
-        assert_eq!(read_all(&mut kept).await, groups([sequence]));
+        write_groups(&followed.track, [sequence]);
+        assert_eq!(read_all(&mut followed.reader).await, groups([sequence]));
         sleep(Duration::from_secs(1)).await;
     }
     // Ages are now 5, 4, 3, 2 and 1 second and a few milliseconds.
-    let patient = world.client(Dialect::Draft03).await;
-    let hasty = Raw::connect(&mut world, Dialect::Draft03).await;
+    let patient = followed.world.client(Dialect::Draft03).await;
+    let hasty = Raw::connect(&mut followed.world, Dialect::Draft03).await;
     let mut message = subscribe(0, "clock");
     message.min = Some(0);
     message.order = GroupOrder::Ascending;
@@ -144,19 +138,17 @@ async fn the_smaller_of_both_lives_counts() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_expired_is_gone_from_memory_and_from_the_past() {
-    let Followed {
-        world,
-        track,
-        client,
-        mut reader,
-        _publisher,
-    } = Followed::new(Duration::from_secs(4)).await;
-    write_group(&track, &["x".repeat(100_000).as_str()]);
-    assert_eq!(read_all(&mut reader).await.len(), 1);
-    assert!(world.relay.stats().cache_bytes > 100_000);
+    let mut followed = Followed::new(Duration::from_secs(4)).await;
+    write_group(&followed.track, &["x".repeat(100_000).as_str()]);
+    assert_eq!(read_all(&mut followed.reader).await.len(), 1);
+    assert!(followed.world.relay.stats().cache_bytes > 100_000);
     sleep(Duration::from_secs(6)).await;
-    assert_eq!(world.relay.stats().cache_bytes, 0, "also the newest");
-    let mut late = client.subscribe_with(
+    assert_eq!(
+        followed.world.relay.stats().cache_bytes,
+        0,
+        "also the newest"
+    );
+    let mut late = followed.client.subscribe_with(
         "clock",
         Subscription {
             min: Some(0),
@@ -168,20 +160,14 @@ async fn what_is_expired_is_gone_from_memory_and_from_the_past() {
 
 #[tokio::test(start_paused = true)]
 async fn the_past_of_a_track_is_given_up_in_time_also_when_it_has_fallen_silent() {
-    let Followed {
-        world,
-        track,
-        client: _client,
-        mut reader,
-        _publisher,
-    } = Followed::new(Duration::ZERO).await;
+    let mut followed = Followed::new(Duration::ZERO).await;
     for _ in 0..3 {
-        write_group(&track, &["x".repeat(100_000).as_str()]);
-        assert_eq!(read_all(&mut reader).await.len(), 1);
+        write_group(&followed.track, &["x".repeat(100_000).as_str()]);
+        assert_eq!(read_all(&mut followed.reader).await.len(), 1);
     }
     let held = async |seconds| {
         sleep(Duration::from_secs(seconds)).await;
-        world.relay.stats().cache_bytes / 100_000
+        followed.world.relay.stats().cache_bytes / 100_000
     };
     assert_eq!(held(29).await, 3);
     assert_eq!(held(6).await, 1, "all but the newest");
@@ -190,29 +176,23 @@ async fn the_past_of_a_track_is_given_up_in_time_also_when_it_has_fallen_silent(
 /// The oldest that is there tells how old those after it are, as a rule.
 #[tokio::test(start_paused = true)]
 async fn a_group_that_is_finished_late_does_not_keep_those_after_it() {
-    let Followed {
-        world,
-        track,
-        client: _client,
-        mut reader,
-        _publisher,
-    } = Followed::new(Duration::ZERO).await;
-    let mut late = track.append_group().expect("live");
+    let mut followed = Followed::new(Duration::ZERO).await;
+    let mut late = followed.track.append_group().expect("live");
     late.write_frame("x".repeat(100_000)).expect("room");
-    let open = next_group(&mut reader).await;
+    let open = next_group(&mut followed.reader).await;
     for _ in 0..2 {
-        write_group(&track, &["x".repeat(100_000).as_str()]);
-        drop(next_group(&mut reader).await);
+        write_group(&followed.track, &["x".repeat(100_000).as_str()]);
+        drop(next_group(&mut followed.reader).await);
     }
     sleep(Duration::from_secs(25)).await;
-    assert_eq!(world.relay.stats().cache_bytes / 100_000, 3);
+    assert_eq!(followed.world.relay.stats().cache_bytes / 100_000, 3);
     late.finish().expect("whole");
     for _ in 0..10 {
-        write_group(&track, &["new"]);
+        write_group(&followed.track, &["new"]);
         sleep(Duration::from_secs(1)).await;
     }
     drop(open);
-    assert_eq!(world.relay.stats().cache_bytes / 100_000, 1);
+    assert_eq!(followed.world.relay.stats().cache_bytes / 100_000, 1);
 }
 
 #[tokio::test(start_paused = true)]
