@@ -172,37 +172,28 @@ fn transport_config(congestion: Congestion) -> quinn::TransportConfig {
 ///
 /// A limit costs memory whether it is used or not, and most peers subscribe to a few tracks and
 /// publish nothing: all start low.
-#[derive(Debug)]
+///
+/// It starts with the limits that [`server_config`] and [`client_config`] set.
+#[derive(Debug, Default)]
 pub struct StreamGrants {
-    conn: quinn::Connection,
     publishes: AtomicBool,
     requests: AtomicU64,
 }
 
 impl StreamGrants {
-    /// Starts with the limits that [`server_config`] and [`client_config`] set.
-    pub fn new(conn: quinn::Connection) -> Self {
-        Self {
-            conn,
-            publishes: AtomicBool::new(false),
-            requests: AtomicU64::new(0),
-        }
-    }
-
     /// Notes that the peer has opened a group stream: it publishes.
-    pub fn group_opened(&self) {
+    pub fn group_opened(&self, conn: &quinn::Connection) {
         if self.publishes.load(Ordering::Relaxed) || self.publishes.swap(true, Ordering::Relaxed) {
             return;
         }
-        self.conn
-            .set_max_concurrent_uni_streams(UNI_STREAMS_PUBLISHER.into());
+        conn.set_max_concurrent_uni_streams(UNI_STREAMS_PUBLISHER.into());
     }
 
     /// Notes that the peer has opened a request stream.
-    pub fn request_opened(&self) {
+    pub fn request_opened(&self, conn: &quinn::Connection) {
         let requests = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
         if let Some(limit) = raised_bidi_limit(requests) {
-            self.conn.set_max_concurrent_bi_streams(limit);
+            conn.set_max_concurrent_bi_streams(limit);
         }
     }
 }

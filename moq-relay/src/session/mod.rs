@@ -71,12 +71,11 @@ impl Session {
     }
 
     fn new(conn: quinn::Connection, layer: Layer) -> Self {
-        let grants = StreamGrants::new(conn.clone());
         Self {
             shared: Arc::new(Shared {
                 conn,
                 layer,
-                grants,
+                grants: StreamGrants::default(),
             }),
         }
     }
@@ -117,7 +116,7 @@ impl wt::Session for Session {
                 RecvStream::WebTransport(session.accept_uni().await?)
             }
         };
-        self.shared.grants.group_opened();
+        self.shared.grants.group_opened(&self.shared.conn);
         Ok(recv)
     }
 
@@ -126,7 +125,7 @@ impl wt::Session for Session {
             Layer::Raw { .. } => raw(self.shared.conn.accept_bi().await?),
             Layer::WebTransport { session, .. } => web_transport(session.accept_bi().await?),
         };
-        self.shared.grants.request_opened();
+        self.shared.grants.request_opened(&self.shared.conn);
         Ok(streams)
     }
 
