@@ -3,7 +3,7 @@
 mod news;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use moq_transfork::path::Path;
 use slab::Slab;
@@ -11,7 +11,7 @@ use tokio_util::sync::DropGuard;
 
 use crate::announced::news::News;
 use crate::error::Error;
-use crate::shared::Shared;
+use crate::shared::{Shared, lock};
 
 /// News of a path, in the words of draft-03, ANNOUNCE.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,7 +115,7 @@ impl Listener {
     }
 
     fn home(&self) -> MutexGuard<'_, Option<(Arc<AnnounceSet>, usize)>> {
-        self.home.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.home)
     }
 
     fn leave(&self) {
@@ -240,7 +240,7 @@ impl AnnounceSet {
     }
 
     fn lock(&self) -> MutexGuard<'_, SetState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

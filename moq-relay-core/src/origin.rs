@@ -5,7 +5,7 @@ mod view;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -20,6 +20,7 @@ use crate::model::group::GroupConsumer;
 use crate::model::subscription::Subscription;
 use crate::model::track::Latest;
 use crate::role::{NodeName, is_internal};
+use crate::shared::lock;
 use crate::source::{FetchRequest, Source};
 
 /// Where a publisher is connected.
@@ -240,10 +241,7 @@ impl Origin {
     }
 
     fn lock(&self) -> MutexGuard<'_, Directory> {
-        self.shared
-            .directory
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        lock(&self.shared.directory)
     }
 }
 

@@ -43,6 +43,13 @@ struct Inner<T> {
     waiting: Waiting,
 }
 
+/// Locks a value.
+///
+/// A poisoned lock is taken over: every change leaves the state whole before it can panic.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl<T> Shared<T> {
     pub(crate) fn new(value: T) -> Self {
         Self {
@@ -55,11 +62,9 @@ impl<T> Shared<T> {
     }
 
     /// Locks the value for reading, or for changes that nobody waits for.
-    ///
-    /// A poisoned lock is taken over: every change leaves the state whole before it can panic.
     pub(crate) fn lock(&self) -> Locked<'_, T> {
         Locked {
-            inner: self.inner.lock().unwrap_or_else(PoisonError::into_inner),
+            inner: lock(&self.inner),
             rings: &self.rings,
         }
     }

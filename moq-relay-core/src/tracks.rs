@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
@@ -16,6 +16,7 @@ use crate::model::consumer::TrackConsumer;
 use crate::model::group::GroupConsumer;
 use crate::model::subscription::Subscription;
 use crate::model::track::{Latest, TrackInfo, TrackProducer, WeakTrack};
+use crate::shared::lock;
 use crate::source::{FetchRequest, Source};
 
 /// Tracks that are published by this process. Clones share them.
@@ -78,10 +79,7 @@ impl Tracks {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Path, WeakTrack>> {
-        self.shared
-            .tracks
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        lock(&self.shared.tracks)
     }
 
     fn group(&self, request: &FetchRequest) -> Result<GroupConsumer, Error> {

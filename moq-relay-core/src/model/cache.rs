@@ -3,8 +3,10 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
+
+use crate::shared::lock;
 
 /// How much of the past is kept, and for how long.
 #[derive(Debug, Clone)]
@@ -135,11 +137,7 @@ impl Cache {
         let enough = (max - max / 16).saturating_sub(bytes);
         let mut evicted = Vec::new();
         {
-            let mut queue = self
-                .shared
-                .queue
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
+            let mut queue = lock(&self.shared.queue);
             for need in [Need::Some, Need::Much, Need::All] {
                 queue.retain(|entry| {
                     let Some(entry) = entry.upgrade() else {
@@ -208,7 +206,7 @@ impl Account {
     pub(super) fn enroll(&self, sequence: u64, entry: Weak<dyn Evict>) {
         self.newest.fetch_max(sequence, Ordering::Relaxed);
         let cache = &self.cache.shared;
-        let mut queue = cache.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queue = lock(&cache.queue);
         queue.push_back(entry);
         // Sweeping at twice what was left alive last time costs each entry one visit on average.
         if queue.len() as u64 > cache.sweep_at.load(Ordering::Relaxed) {

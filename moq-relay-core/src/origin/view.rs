@@ -1,7 +1,7 @@
 //! What a peer sees of the directory, by its role.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -15,6 +15,7 @@ use crate::model::subscription::Subscription;
 use crate::model::track::Latest;
 use crate::origin::{Origin, Scope};
 use crate::role::{Role, is_internal};
+use crate::shared::lock;
 use crate::source::{FetchRequest, Source};
 
 /// The role of a peer, which may change once: when a client turns out to be a node.
@@ -62,7 +63,7 @@ impl Standing {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

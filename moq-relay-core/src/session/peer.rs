@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -22,6 +22,7 @@ use crate::session::context::Context;
 use crate::session::inbox::Inbox;
 use crate::session::shelf::Shelf;
 use crate::session::tally::{Tally, TallyState};
+use crate::shared::lock;
 use crate::source::{FetchRequest, Source};
 
 /// A connected peer. What it publishes is a [`Source`]. Clones refer to the same peer.
@@ -194,10 +195,7 @@ impl Peer {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Path, WeakTrack>> {
-        self.shared
-            .tracks
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        lock(&self.shared.tracks)
     }
 
     fn live_track(&self, path: &Path) -> Option<WeakTrack> {

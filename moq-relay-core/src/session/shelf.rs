@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
 use moq_transfork::path::Path;
@@ -11,6 +11,7 @@ use tokio::time::{Instant, interval};
 use tokio_util::sync::DropGuard;
 
 use crate::model::group::GroupConsumer;
+use crate::shared::lock;
 
 /// How often groups are looked at for their age.
 const TIDY_PERIOD: Duration = Duration::from_secs(1);
@@ -98,7 +99,7 @@ impl Shelf {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Path, BTreeMap<u64, Entry>>> {
-        self.tracks.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.tracks)
     }
 }
 

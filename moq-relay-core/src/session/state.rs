@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -21,6 +21,7 @@ use crate::session::inbox::Inbox;
 use crate::session::ingest::intake::Intake;
 use crate::session::tally::Tally;
 use crate::session::used_ids::UsedIds;
+use crate::shared::lock;
 
 /// How old a group's stream has to be before it is reset towards peers of the forks.
 ///
@@ -192,8 +193,4 @@ impl<S: wt::Session> State<S> {
     pub(crate) fn upstream(&self, id: u64) -> Option<Arc<Intake>> {
         lock(&self.upstreams).get(&id).cloned()
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

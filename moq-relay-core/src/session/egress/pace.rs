@@ -1,7 +1,7 @@
 //! What the groups on their way need to know of their subscription.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use moq_transfork::message::GroupOrder;
@@ -11,6 +11,7 @@ use crate::model::subscription::{Subscription, effective_expires, effective_orde
 use crate::model::track::TrackInfo;
 use crate::session::egress::stir::Bell;
 use crate::session::priority::stream_priority;
+use crate::shared::lock;
 
 /// What a subscription's deliveries need to know of it while they are under way.
 #[derive(Debug, Clone, Default)]
@@ -104,7 +105,7 @@ impl Orders {
     /// Tells all groups of the subscription, once they look.
     pub(super) fn tell(&self, pace: &Pace) {
         let told = &self.bell.beside;
-        told.lock().clone_from(pace);
+        lock(&told.pace).clone_from(pace);
         told.news.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -115,17 +116,11 @@ impl Orders {
         match &self.last {
             Some((last, order)) if *last == news => order.clone(),
             _ => {
-                let order = told.lock().order_for(sequence);
+                let order = lock(&told.pace).order_for(sequence);
                 self.last = Some((news, order.clone()));
                 order
             }
         }
-    }
-}
-
-impl Told {
-    fn lock(&self) -> MutexGuard<'_, Pace> {
-        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

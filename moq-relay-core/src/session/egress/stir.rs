@@ -2,11 +2,13 @@
 
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
+
+use crate::shared::lock;
 
 /// Wakes a task for what happens seldom, and tells it so.
 ///
@@ -69,7 +71,7 @@ impl<T: Send + Sync + 'static> Stir<T> {
         if !is_same {
             self.task.clone_from(cx.waker());
             // First, so that whoever rings once the mark is gone finds the task.
-            self.bell.lock().clone_from(cx.waker());
+            lock(&self.bell.task).clone_from(cx.waker());
         }
         self.bell.stirred.swap(false, Ordering::AcqRel);
         true
@@ -122,12 +124,8 @@ impl<T> Seldom<T> {
 impl<T> Bell<T> {
     /// Wakes the task that looked last.
     fn wake_task(&self) {
-        let task = self.lock().clone();
+        let task = lock(&self.task).clone();
         task.wake();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Waker> {
-        self.task.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
