@@ -13,7 +13,6 @@ use futures_util::future::BoxFuture;
 use moq_transfork::message::Subscribe;
 use moq_transfork::path::Path;
 use moq_transfork::stream::{GroupWriter, SubscribeWriter};
-use tokio::sync::watch;
 use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, sleep};
 use tracing::info;
@@ -31,6 +30,7 @@ use crate::session::egress::lane::Lane;
 use crate::session::egress::moves::Moves;
 use crate::session::egress::pace::{Orders, Pace, Told};
 use crate::session::egress::stir::{Seldom, Stir};
+use crate::session::egress::subscribe::{Heard, hear};
 use crate::session::egress::teller::Teller;
 use crate::session::state::State;
 use crate::source::Source;
@@ -62,8 +62,6 @@ pub(super) struct Feed<S: wt::Session> {
     /// its own.
     newest: Option<BoxFuture<'static, Progress<S>>>,
     events: Seldom<Event<S>>,
-    /// What the subscriber asks for by now.
-    subscription: watch::Receiver<Subscription>,
     /// Wakes the task for everything but the newest group.
     stir: Stir<Told>,
     alarm: Alarm,
@@ -78,10 +76,10 @@ pub(super) struct Feed<S: wt::Session> {
 pub(super) struct Subscriber<S: wt::Session> {
     /// Our half of the subscribe stream.
     pub(super) writer: SubscribeWriter<S>,
-    /// What is asked for by now.
-    pub(super) subscription: watch::Receiver<Subscription>,
-    /// Ends when the subscriber is gone.
-    pub(super) left: BoxFuture<'static, Result<(), Error>>,
+    /// What it asks for by now.
+    pub(super) wish: Subscription,
+    /// What it says next.
+    pub(super) hearing: BoxFuture<'static, Heard<S>>,
 }
 
 enum Event<S: wt::Session> {
@@ -89,8 +87,8 @@ enum Event<S: wt::Session> {
     Progress(Progress<S>),
     /// A group that was sent is with the peer, or was given up.
     Delivered(Delivered),
-    /// The subscriber is gone.
-    Left(Result<(), Error>),
+    /// The subscriber has said something.
+    Heard(Heard<S>),
     /// It is time to try another publisher.
     Move,
     /// This side is shutting down.
@@ -108,18 +106,18 @@ impl<S: wt::Session> Feed<S> {
     ) -> Self {
         let Subscriber {
             writer,
-            subscription,
-            left,
+            wish,
+            hearing,
         } = subscriber;
         let draining = state.context.draining.clone().cancelled_owned();
-        let events = Seldom::new();
+        let mut events = Seldom::new();
         events.push(draining.map(|()| Event::Draining).boxed());
-        events.push(left.map(Event::Left).boxed());
+        events.push(hearing.map(Event::Heard).boxed());
         let pace = Pace::new(track.subscription().clone(), info);
         let orders = Orders::default();
         orders.tell(&pace);
         let stir = Stir::new(orders.bell());
-        Self {
+        let mut feed = Self {
             state,
             source,
             id: subscribe.id,
@@ -133,13 +131,16 @@ impl<S: wt::Session> Feed<S> {
             flights: Flights::new(),
             newest: None,
             events,
-            subscription,
             stir,
             alarm: Alarm::default(),
             shedding: false,
             moves: Moves::default(),
             ending: None,
+        };
+        if feed.pace.subscription != wish {
+            feed.update(wish);
         }
+        feed
     }
 
     /// Feeds the subscriber until the track ends, the subscriber leaves, or this side drains.
@@ -203,10 +204,6 @@ impl<S: wt::Session> Feed<S> {
             self.follow_event(event);
             return Poll::Ready(false);
         }
-        // What changes it is among the events.
-        if self.subscription.has_changed().unwrap_or(false) {
-            self.update();
-        }
         if !self.teller.is_quiet()
             && let Poll::Ready(told) = self.teller.poll(cx)
         {
@@ -266,7 +263,13 @@ impl<S: wt::Session> Feed<S> {
         match event {
             Event::Progress(progress) => self.progress(progress),
             Event::Delivered(delivered) => self.delivered(delivered),
-            Event::Left(outcome) => self.leave(outcome),
+            Event::Heard(Heard::Update(update, reader)) => {
+                self.events.push(hear(reader).map(Event::Heard).boxed());
+                let mut wish = self.pace.subscription.clone();
+                wish.update(&update);
+                self.update(wish);
+            }
+            Event::Heard(Heard::Left(outcome)) => self.leave(outcome),
             Event::Move => self.change_publisher(),
             // What is open may end; nothing new begins.
             Event::Draining => self.ending = self.ending.take().or(Some(Err(Error::Shutdown))),
@@ -367,10 +370,10 @@ impl<S: wt::Session> Feed<S> {
         }
     }
 
-    fn update(&mut self) {
-        let asked = self.subscription.borrow_and_update().clone();
-        self.track.update(&asked);
-        self.pace.subscription = asked;
+    /// The subscriber asks for something else from now on.
+    fn update(&mut self, wish: Subscription) {
+        self.track.update(&wish);
+        self.pace.subscription = wish;
         self.order();
         self.look_at_time();
     }

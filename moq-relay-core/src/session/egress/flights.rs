@@ -122,6 +122,10 @@ impl<S: wt::Session> Flights<S> {
             }
         }
         self.due = sooner(self.due, flight.due(patience));
+        if self.sending.is_empty() {
+            // As a rule it is the only one.
+            self.sending.reserve_exact(1);
+        }
         self.sending.push(flight);
     }
 
@@ -147,6 +151,9 @@ impl<S: wt::Session> Flights<S> {
         flight.has_finished();
         let due = sooner(flight.due(patience), Some(now + LULL));
         self.due = sooner(self.due, due);
+        if self.sent.is_empty() {
+            self.sent.reserve_exact(1);
+        }
         self.sent.push_back(Sent {
             flight,
             at: now,

@@ -1,10 +1,10 @@
 //! Tells what a task was woken for: the one thing it does all the time, or anything else.
 
-use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
@@ -78,24 +78,35 @@ impl<T: Send + Sync + 'static> Stir<T> {
     }
 }
 
+/// Futures that are all looked at when one of them was woken; of more than these only the woken ones
+/// are.
+const FEW: usize = 4;
+
 /// Futures that are seldom woken: no look at them is needed to know that none was.
-#[derive(Debug)]
 pub(super) struct Seldom<T> {
-    futures: FuturesUnordered<BoxFuture<'static, T>>,
+    /// As a rule these are all.
+    few: Vec<BoxFuture<'static, T>>,
+    /// Each of these has its own memory for who was woken.
+    more: Option<FuturesUnordered<BoxFuture<'static, T>>>,
     stir: Stir,
 }
 
 impl<T> Seldom<T> {
     pub(super) fn new() -> Self {
         Self {
-            futures: FuturesUnordered::new(),
+            few: Vec::new(),
+            more: None,
             stir: Stir::new(Arc::default()),
         }
     }
 
     /// Adds a future. It wakes nobody: the caller goes on to [`poll`](Self::poll).
-    pub(super) fn push(&self, future: BoxFuture<'static, T>) {
-        self.futures.push(future);
+    pub(super) fn push(&mut self, future: BoxFuture<'static, T>) {
+        if self.few.len() < FEW {
+            self.few.push(future);
+        } else {
+            self.more.get_or_insert_default().push(future);
+        }
         self.stir.again();
     }
 
@@ -104,19 +115,39 @@ impl<T> Seldom<T> {
         if !self.stir.take(cx) {
             return Poll::Pending;
         }
+        let done = self.poll_all();
+        if done.is_ready() {
+            self.stir.again();
+        }
+        done
+    }
+
+    fn poll_all(&mut self) -> Poll<T> {
         let mut cx = Context::from_waker(&self.stir.waker);
-        match self.futures.poll_next_unpin(&mut cx) {
-            Poll::Ready(Some(done)) => {
-                self.stir.again();
-                Poll::Ready(done)
+        for index in 0..self.few.len() {
+            if let Poll::Ready(done) = self.few[index].poll_unpin(&mut cx) {
+                drop(self.few.swap_remove(index));
+                return Poll::Ready(done);
             }
-            Poll::Ready(None) | Poll::Pending => Poll::Pending,
+        }
+        let Some(more) = &mut self.more else {
+            return Poll::Pending;
+        };
+        match more.poll_next_unpin(&mut cx) {
+            Poll::Ready(Some(done)) => Poll::Ready(done),
+            Poll::Ready(None) => {
+                self.more = None;
+                Poll::Pending
+            }
+            Poll::Pending => Poll::Pending,
         }
     }
 
     /// Has the next [`poll`](Self::poll) go on with all of them, woken or not. It wakes nobody.
     pub(super) fn look_again(&mut self) {
-        self.futures = mem::take(&mut self.futures).into_iter().collect();
+        if let Some(more) = self.more.take() {
+            self.more = Some(more.into_iter().collect());
+        }
         self.stir.again();
     }
 }
@@ -147,7 +178,6 @@ mod tests {
     use std::future::poll_fn;
     use std::pin::Pin;
 
-    use futures_util::FutureExt;
     use tokio::sync::oneshot;
 
     use super::*;
@@ -219,6 +249,28 @@ mod tests {
         assert_eq!(seldom.poll(&cx), Poll::Ready(Ok(7)));
         assert!(seldom.poll(&cx).is_pending());
         assert_eq!(polled(), 3);
+    }
+
+    #[test]
+    fn each_of_many_comes_once_in_whatever_order_they_are_woken() {
+        let (mut seldom, task) = (Seldom::new(), Arc::<Woken>::default());
+        let waker = Waker::from(task.clone());
+        let cx = Context::from_waker(&waker);
+        let mut rings = Vec::new();
+        for number in 0..3 * FEW {
+            let (ring, rung) = oneshot::channel::<()>();
+            rings.push((number, ring));
+            seldom.push(rung.map(move |_| number).boxed());
+        }
+        assert!(seldom.poll(&cx).is_pending());
+        // The first ones are outlived by later ones.
+        rings.rotate_left(FEW / 2);
+        for (number, ring) in rings {
+            ring.send(()).unwrap();
+            assert_eq!(seldom.poll(&cx), Poll::Ready(number));
+            assert!(seldom.poll(&cx).is_pending());
+        }
+        assert_eq!(task.0.load(Ordering::Relaxed), 3 * FEW);
     }
 
     #[test]

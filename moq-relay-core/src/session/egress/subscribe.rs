@@ -1,13 +1,13 @@
 //! Serves SUBSCRIBE: from the request to the feed of groups.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use moq_transfork::message::Subscribe;
+use moq_transfork::message::{Subscribe, SubscribeUpdate};
 use moq_transfork::path::Path;
 use moq_transfork::stream::{SubscribeReader, SubscribeWriter};
-use tokio::sync::watch;
 use tracing::{debug, info};
 use web_transport_trait as wt;
 
@@ -23,6 +23,14 @@ use crate::source::Source;
 /// How a subscription has ended, and the subscribe stream, if that can still be ended.
 type Ended<S> = (Result<(), Error>, Option<SubscribeWriter<S>>);
 
+/// What a subscriber says after its request.
+pub(super) enum Heard<S: wt::Session> {
+    /// It asks for something else from now on, and may do so again.
+    Update(Subscription, SubscribeReader<S>),
+    /// It is gone.
+    Left(Result<(), Error>),
+}
+
 /// Serves a subscription from its beginning, which [`begin`] makes, to its end.
 ///
 /// What a frame needs is in this one future: each box on the way to it would be one more wait for
@@ -35,7 +43,7 @@ pub(super) async fn serve<S: wt::Session>(
     let _serving = state.context.stats.gauge(|stats| &stats.subscriptions);
     let (outcome, writer) = match begun.await {
         Ok(feed) => {
-            let mut feed = *feed;
+            let mut feed = unboxed(feed);
             (feed.run().await, feed.into_writer())
         }
         Err(ended) => ended,
@@ -75,13 +83,24 @@ pub(super) async fn begin<S: wt::Session>(
         min: subscribe.min,
         max: subscribe.max,
     };
-    let (updates, subscription) = watch::channel(asked.clone());
-    let mut left = follow(reader, updates);
-    let opened = tokio::select! {
-        biased;
-        left = &mut left => left.and(Err(Error::Cancelled)),
-        () = state.context.draining.cancelled() => Err(Error::Shutdown),
-        opened = open(&source, &subscribe.path, asked) => opened,
+    let mut wish = asked.clone();
+    let mut hearing = hear(reader);
+    let opened = {
+        let mut opening = pin!(open(&source, &subscribe.path, asked));
+        loop {
+            tokio::select! {
+                biased;
+                heard = &mut hearing => match heard {
+                    Heard::Update(update, reader) => {
+                        wish.update(&update);
+                        hearing = hear(reader);
+                    }
+                    Heard::Left(left) => break left.and(Err(Error::Cancelled)),
+                },
+                () = state.context.draining.cancelled() => break Err(Error::Shutdown),
+                opened = &mut opening => break opened,
+            }
+        }
     };
     let (track, latest) = match opened {
         Ok(opened) => opened,
@@ -93,8 +112,8 @@ pub(super) async fn begin<S: wt::Session>(
     }
     let subscriber = Subscriber {
         writer,
-        subscription,
-        left,
+        wish,
+        hearing,
     };
     let feed = Feed::new(state, source, subscribe, track, latest.info, subscriber);
     Ok(Box::new(feed))
@@ -112,24 +131,29 @@ async fn open(
     Ok((track, Latest { info, latest }))
 }
 
-/// Takes SUBSCRIBE_UPDATEs until the subscriber leaves.
-fn follow<S: wt::Session>(
-    mut reader: SubscribeReader<S>,
-    updates: watch::Sender<Subscription>,
-) -> BoxFuture<'static, Result<(), Error>> {
-    let follow = async move {
-        while let Some(update) = reader.update().await? {
-            updates.send_modify(|subscription| {
-                subscription.update(&Subscription {
-                    priority: update.priority,
-                    order: update.order,
-                    expires: update.expires,
-                    min: update.min,
-                    max: update.max,
-                });
-            });
+/// Waits for what the subscriber says next.
+pub(super) fn hear<S: wt::Session>(mut reader: SubscribeReader<S>) -> BoxFuture<'static, Heard<S>> {
+    let hearing = async move {
+        match reader.update().await {
+            Ok(Some(update)) => Heard::Update(wish(&update), reader),
+            Ok(None) => Heard::Left(Ok(())),
+            Err(error) => Heard::Left(Err(error.into())),
         }
-        Ok(())
     };
-    follow.boxed()
+    hearing.boxed()
+}
+
+fn wish(update: &SubscribeUpdate) -> Subscription {
+    Subscription {
+        priority: update.priority,
+        order: update.order,
+        expires: update.expires,
+        min: update.min,
+        max: update.max,
+    }
+}
+
+/// What is in a box, which is gone then: a box that is only moved out of lasts as long as its name.
+fn unboxed<T>(boxed: Box<T>) -> T {
+    *boxed
 }
