@@ -11,7 +11,7 @@ use moq_relay_core::origin::{Locality, Route};
 use moq_relay_core::relay::Relay;
 use moq_relay_core::role::{NodeName, Role};
 use moq_relay_core::session::Peer;
-use moq_relay_core::visit::{Admission, ServeOptions};
+use moq_relay_core::visit::{Admission, ServeOptions, Visit};
 use moq_transfork::message::Extensions;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -56,6 +56,14 @@ pub(crate) struct Shared<D> {
     heard: Mutex<Option<mpsc::Receiver<News>>>,
     /// True until this node leaves.
     wanted: watch::Sender<bool>,
+}
+
+/// Whose a session is.
+enum Guest {
+    /// A node's that has said so in its setup.
+    Node(Other),
+    /// Any other's, which may be a node by what it announces.
+    Other(Arc<OnceLock<NodeName>>),
 }
 
 /// The pursuits of all nodes that the root has told of.
@@ -148,36 +156,26 @@ impl<D: Dial> Cluster<D> {
     ///
     /// # Errors
     /// What ended it, unless the peer or a drain of the relay closed it.
-    pub async fn serve<S: wt::Session>(&self, session: S, visitor: Visitor) -> Result<(), Error> {
-        let shared = &self.shared;
-        let met = Arc::new(OnceLock::new());
-        let claim = Arc::new(OnceLock::new());
-        let mut options = ServeOptions::default();
-        options.doorkeeper = {
-            let (shared, met) = (shared.clone(), met.clone());
-            Box::new(move |extensions| shared.admit(extensions, &visitor, &met))
-        };
-        if shared.config.auth.open {
-            let (shared, claim) = (shared.clone(), claim.clone());
-            options.claims = Some(Box::new(move |name| shared.believe(name, &claim)));
-        }
+    pub fn serve<S: wt::Session>(
+        &self,
+        session: S,
+        visitor: Visitor,
+    ) -> impl Future<Output = Result<(), Error>> + Send {
         // Boxed: the room of the setup is free again once a session is served.
-        let visit = Box::pin(shared.relay.accept(session, options)).await?;
-        let Some(other) = met.get() else {
+        let accepting = Box::pin(self.shared.accept(session, visitor));
+        async move {
+            let (visit, guest) = accepting.await?;
+            let claim = match guest {
+                Guest::Other(claim) => claim,
+                // Boxed: most sessions are clients', and shall not have the size of a link.
+                Guest::Node(other) => return Box::pin(self.shared.link(visit, other)).await,
+            };
             let ended = visit.run().await;
             if let Some(name) = claim.get().cloned() {
-                let _shut_down = shared.news.send(News::Gone(name)).await;
+                let _shut_down = self.shared.news.send(News::Gone(name)).await;
             }
-            return ended;
-        };
-        // Boxed: most sessions are clients', and shall not have the size of a link.
-        Box::pin(link::run(
-            &shared.links,
-            visit,
-            other,
-            &shared.config.timing,
-        ))
-        .await
+            ended
+        }
     }
 
     /// Leaves the cluster: tells the other nodes that nothing is published here any more, then
@@ -210,6 +208,36 @@ impl<D: Dial> Cluster<D> {
 }
 
 impl<D: Dial> Shared<D> {
+    /// Sets an accepted session up, and says whose it is.
+    async fn accept<S: wt::Session>(
+        self: &Arc<Self>,
+        session: S,
+        visitor: Visitor,
+    ) -> Result<(Visit<S>, Guest), Error> {
+        let met = Arc::new(OnceLock::new());
+        let claim = Arc::new(OnceLock::new());
+        let mut options = ServeOptions::default();
+        options.doorkeeper = {
+            let (shared, met) = (self.clone(), met.clone());
+            Box::new(move |extensions| shared.admit(extensions, &visitor, &met))
+        };
+        if self.config.auth.open {
+            let (shared, claim) = (self.clone(), claim.clone());
+            options.claims = Some(Box::new(move |name| shared.believe(name, &claim)));
+        }
+        let visit = self.relay.accept(session, options).await?;
+        let guest = match met.get() {
+            Some(other) => Guest::Node(other.clone()),
+            None => Guest::Other(claim),
+        };
+        Ok((visit, guest))
+    }
+
+    /// Serves the session of a node.
+    async fn link<S: wt::Session>(&self, visit: Visit<S>, other: Other) -> Result<(), Error> {
+        link::run(&self.links, visit, &other, &self.config.timing).await
+    }
+
     /// Decides who a visitor is, and keeps in `met` who the node is if it is one.
     fn admit(
         &self,

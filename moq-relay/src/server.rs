@@ -5,14 +5,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use moq_relay_cluster::cluster::Cluster;
 use moq_relay_cluster::config::Config;
 use moq_relay_core::relay::Relay;
-use quinn::{Connecting, ConnectionError, Endpoint, Incoming, VarInt};
+use quinn::{Endpoint, Incoming, VarInt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, timeout};
-use tracing::{Instrument, debug, error, info, info_span, warn};
+use tracing::{Instrument, Span, debug, error, info, info_span, warn};
 use web_transport_trait::Session as _;
 
 use crate::accept::{Accepted, Via, accept};
@@ -167,18 +169,13 @@ impl Server {
         let span = info_span!("session", id = self.admitted, %remote);
         let seat = self.workers.seat();
         let runtime = seat.runtime().clone();
-        let place = Place { slot, seat };
-        let (cluster, has_roots) = (self.cluster.clone(), self.has_roots);
-        // Boxed: it is needed for a moment.
-        let incoming = Box::new(incoming);
-        let connection = async move {
-            // QUIC's own task for it is spawned here: a connection stays where it begins. It is not
-            // within the span, which it would enter for every packet.
-            let connecting = incoming.accept();
-            let connection = connection(connecting, cluster, has_roots, place, trust);
-            connection.instrument(span).await;
+        let place = Place {
+            _slot: slot,
+            _seat: seat,
         };
-        self.connections.spawn_on(connection, &runtime);
+        let begun = begin(incoming, trust, span, self.cluster.clone(), self.has_roots);
+        self.connections
+            .spawn_on(connection(begun, place), &runtime);
     }
 
     /// Tells once when clients begin to be refused.
@@ -196,45 +193,70 @@ impl Server {
 
 /// What a connection has for as long as it lasts.
 struct Place {
-    slot: OwnedSemaphorePermit,
-    seat: Seat,
+    _slot: OwnedSemaphorePermit,
+    _seat: Seat,
 }
 
 /// Serves one client, from its first packet to its end.
 fn connection(
-    connecting: Result<Connecting, ConnectionError>,
-    cluster: Cluster<QuicDial>,
-    has_roots: bool,
+    begun: impl Future<Output = Option<BoxFuture<'static, ()>>> + Send + 'static,
     place: Place,
-    trust: Option<OwnedSemaphorePermit>,
-) -> impl Future<Output = ()> + Send + 'static {
+) -> impl Future<Output = ()> + Send {
     // Boxed: the room of the handshake is free again once there is a session.
-    let accepting = Box::pin(accept(connecting));
+    let begun = begun.boxed();
     async move {
-        let accepted = accepting.await;
-        drop(trust);
-        match accepted {
-            Ok(accepted) => serve(accepted, &cluster, has_roots).await,
-            Err(error) => debug!(%error, "no session"),
+        let _place = place;
+        if let Some(serving) = begun.await {
+            serving.await;
         }
-        let Place { slot, seat } = place;
-        drop((slot, seat));
     }
 }
 
-async fn serve(accepted: Accepted, cluster: &Cluster<QuicDial>, has_roots: bool) {
+/// Takes a client from its first packet to its session, and returns what serves that.
+async fn begin(
+    incoming: Incoming,
+    trust: Option<OwnedSemaphorePermit>,
+    span: Span,
+    cluster: Cluster<QuicDial>,
+    has_roots: bool,
+) -> Option<BoxFuture<'static, ()>> {
+    // QUIC's own task for it is spawned here: a connection stays where it begins. It is not within
+    // the span, which it would enter for every packet.
+    let connecting = incoming.accept();
+    let accepted = accept(connecting).instrument(span.clone()).await;
+    drop(trust);
+    let _entered = span.enter();
+    match accepted {
+        Ok(accepted) => {
+            let serving = serve(accepted, cluster, has_roots);
+            Some(serving.in_current_span().boxed())
+        }
+        Err(error) => {
+            debug!(%error, "no session");
+            None
+        }
+    }
+}
+
+fn serve(
+    accepted: Accepted,
+    cluster: Cluster<QuicDial>,
+    has_roots: bool,
+) -> impl Future<Output = ()> + Send {
     let Accepted { session, via } = accepted;
     match via {
         Via::WebTransport(path) => info!(via = "webtransport", ?path, "connected"),
         Via::Quic => info!(via = "quic", "connected"),
     }
     let visitor = visitor(&session, has_roots);
-    match cluster.serve(session.clone(), visitor).await {
-        Ok(()) => info!("disconnected"),
-        Err(error) => info!(%error, "disconnected"),
+    async move {
+        match cluster.serve(session.clone(), visitor).await {
+            Ok(()) => info!("disconnected"),
+            Err(error) => info!(%error, "disconnected"),
+        }
+        // The relay has closed it; what it said is under way.
+        let _ = timeout(CLOSE_TIMEOUT, session.closed()).await;
     }
-    // The relay has closed it; what it said is under way.
-    let _ = timeout(CLOSE_TIMEOUT, session.closed()).await;
 }
 
 async fn refuse_all(endpoint: &Endpoint) -> Infallible {

@@ -61,6 +61,21 @@ impl SendStream {
     }
 }
 
+impl RecvStream {
+    /// Who waits is known to the connection by the stream, however short the future lives.
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        max: usize,
+    ) -> Poll<Result<Option<Bytes>, ReadError>> {
+        let chunk = match self {
+            Self::Raw(stream) => ready!(pin!(stream.read_chunk(max, true)).poll(cx))?,
+            Self::WebTransport(stream) => ready!(pin!(stream.read_chunk(max, true)).poll(cx))?,
+        };
+        Poll::Ready(Ok(chunk.map(|chunk| chunk.bytes)))
+    }
+}
+
 impl wt::SendStream for SendStream {
     type Error = WriteError;
 
@@ -126,12 +141,9 @@ impl wt::RecvStream for RecvStream {
         })
     }
 
-    async fn read_chunk(&mut self, max: usize) -> Result<Option<Bytes>, ReadError> {
-        let chunk = match self {
-            Self::Raw(stream) => stream.read_chunk(max, true).await?,
-            Self::WebTransport(stream) => stream.read_chunk(max, true).await?,
-        };
-        Ok(chunk.map(|chunk| chunk.bytes))
+    /// The future holds nothing but the stream: three streams of each subscriber are always waited on.
+    fn read_chunk(&mut self, max: usize) -> impl Future<Output = Result<Option<Bytes>, ReadError>> {
+        std::future::poll_fn(move |cx| self.poll_read(cx, max))
     }
 
     fn stop(&mut self, code: u32) {

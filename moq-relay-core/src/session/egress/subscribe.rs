@@ -154,6 +154,7 @@ fn wish(update: &SubscribeUpdate) -> Subscription {
 }
 
 /// What is in a box, which is gone then: a box that is only moved out of lasts as long as its name.
+#[expect(clippy::boxed_local, reason = "the box is to be gone")]
 fn unboxed<T>(boxed: Box<T>) -> T {
     *boxed
 }
