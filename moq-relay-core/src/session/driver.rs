@@ -5,12 +5,12 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, TryFutureExt};
 use moq_transfork::code::Code;
 use moq_transfork::setup::{SessionReader, SessionWriter};
 use moq_transfork::stream::{AnnounceReader, AnnounceRequest, Request};
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::DropGuard;
 use tracing::{Instrument, Span, debug, error};
@@ -18,6 +18,7 @@ use web_transport_trait::{self as wt, Stats as _};
 
 use crate::error::Error;
 use crate::session::context::Context;
+use crate::session::egress::Served;
 use crate::session::inbox::{Errand, Inbox, Outlet};
 use crate::session::peer::{Ask, Peer};
 use crate::session::state::State;
@@ -40,12 +41,15 @@ pub struct Driver<S: wt::Session> {
     peer: Peer,
     publish: Option<Arc<dyn Source>>,
     errands: Outlet,
-    tasks: JoinSet<Result<(), Error>>,
+    tasks: Tasks<S>,
     /// Follows the session stream. It is no task, so that the stream outlives those.
     control: BoxFuture<'static, Error>,
     /// An announce stream that the set-up has opened already.
     announced: Option<Box<(AnnounceRequest<S>, AnnounceReader<S>)>>,
 }
+
+/// The tasks of a session. One that ends may leave a subscription to be served.
+type Tasks<S> = JoinSet<Result<Served<S>, Error>>;
 
 /// Makes the two halves of a session that is set up.
 pub(crate) fn start<S: wt::Session>(
@@ -124,11 +128,15 @@ impl<S: wt::Session> Driver<S> {
                 () = closing.cancelled() => return Error::Shutdown,
                 error = &mut self.control => return error,
                 // A task that ends with an error takes the session with it.
-                Some(done) = self.tasks.join_next() => {
-                    if let Some(error) = failure(done) {
-                        return error;
+                Some(done) = self.tasks.join_next() => match done {
+                    Ok(Ok(Served::Over)) => {}
+                    Ok(Ok(Served::Subscription(asked, permit))) => {
+                        let serve = asked.serve(permit);
+                        self.tasks.spawn(serve.map(|()| Ok(Served::Over)));
                     }
-                }
+                    Ok(Err(error)) => return error,
+                    Err(error) => error!(%error, "a task of the session failed"),
+                },
                 errand = self.errands.next() => match errand {
                     Errand::TakeIn(waiting) => {
                         while let Some(Ok(recv)) = session.accept_uni().now_or_never() {
@@ -201,27 +209,17 @@ impl<S: wt::Session> Driver<S> {
     }
 
     fn spawn(&mut self, task: impl Future<Output = Result<(), Error>> + Send + 'static) {
+        let task = task.map_ok(|()| Served::Over);
         self.tasks.spawn(task.instrument(Span::current()));
     }
 }
 
 /// Ends all tasks and waits a round trip: quinn does not send a close while its congestion window
 /// is full.
-async fn hush<S: wt::Session>(session: &S, tasks: &mut JoinSet<Result<(), Error>>) {
+async fn hush<S: wt::Session>(session: &S, tasks: &mut Tasks<S>) {
     tasks.shutdown().await;
     let rtt = session.stats().rtt().unwrap_or_default();
     sleep(rtt.min(MAX_HUSH)).await;
-}
-
-/// The error that a task has ended with.
-fn failure(done: Result<Result<(), Error>, JoinError>) -> Option<Error> {
-    match done {
-        Ok(outcome) => outcome.err(),
-        Err(error) => {
-            error!(%error, "a task of the session failed");
-            None
-        }
-    }
 }
 
 /// Follows the session stream, whose end is the session's end.

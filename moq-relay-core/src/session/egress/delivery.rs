@@ -152,18 +152,13 @@ impl<S: wt::Session> Delivery<S> {
                 writer,
                 group,
                 orders,
-                priority,
                 ..
             } = &mut *self;
             let mut closed = pin!(writer.closed());
-            let closed = poll_fn(|cx| {
-                if let Poll::Ready(closed) = closed.as_mut().poll(cx) {
-                    return Poll::Ready(Some(closed));
-                }
-                match orders.look(group.sequence()) {
-                    Order::Send(same) if Some(same) == *priority => Poll::Pending,
-                    Order::Send(_) | Order::GiveUp(_) => Poll::Ready(None),
-                }
+            let closed = poll_fn(|cx| match closed.as_mut().poll(cx) {
+                Poll::Ready(closed) => Poll::Ready(Some(closed)),
+                Poll::Pending if orders.look(group.sequence()).is_some() => Poll::Ready(None),
+                Poll::Pending => Poll::Pending,
             });
             if let Some(closed) = closed.await {
                 break outcome(closed);
@@ -183,13 +178,13 @@ impl<S: wt::Session> Delivery<S> {
 
     /// Does what is ordered by now, or says why the group is to be given up.
     pub(super) fn review(&mut self) -> Result<(), Error> {
-        match self.orders.look(self.group.sequence()) {
-            Order::GiveUp(error) => return Err(error),
-            Order::Send(priority) if self.priority == Some(priority) => {}
-            Order::Send(priority) => {
+        match self.orders.heed(self.group.sequence()) {
+            Some(Order::GiveUp(error)) => return Err(error),
+            Some(Order::Send(priority)) if self.priority != Some(priority) => {
                 self.priority = Some(priority);
                 self.writer.set_priority(priority);
             }
+            Some(Order::Send(_)) | None => {}
         }
         Ok(())
     }
@@ -213,10 +208,11 @@ impl<S: wt::Session> Delivery<S> {
 }
 
 /// Waits until the group is given up, or cut short.
-fn poll_cut(group: &mut GroupConsumer, orders: &mut Orders, cx: &Context<'_>) -> Poll<Error> {
+fn poll_cut(group: &mut GroupConsumer, orders: &Orders, cx: &Context<'_>) -> Poll<Error> {
     match orders.look(group.sequence()) {
-        Order::GiveUp(error) => Poll::Ready(error),
-        Order::Send(_later) => group.poll_cut(cx),
+        Some(Order::GiveUp(error)) => Poll::Ready(error),
+        // Another priority is set once this is written.
+        Some(Order::Send(_)) | None => group.poll_cut(cx),
     }
 }
 

@@ -15,7 +15,7 @@ use moq_transfork::path::Path;
 use moq_transfork::stream::{GroupWriter, SubscribeWriter};
 use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, sleep};
-use tracing::info;
+use tracing::{Span, info};
 use web_transport_trait as wt;
 
 use crate::error::Error;
@@ -144,24 +144,29 @@ impl<S: wt::Session> Feed<S> {
     }
 
     /// Feeds the subscriber until the track ends, the subscriber leaves, or this side drains.
-    /// Returns how it ended.
-    pub(super) async fn run(&mut self) -> Result<(), Error> {
+    /// Returns how it ended. It enters the span by itself, unless there is just a frame to send.
+    pub(super) async fn run(&mut self, span: &Span) -> Result<(), Error> {
         loop {
             if let Some(ending) = self.end() {
                 return ending;
             }
             let has_begun = poll_fn(|cx| {
-                if let Poll::Ready(progress) = self.poll_newest(cx) {
-                    self.stir.again();
-                    self.progress(progress);
-                    return Poll::Ready(false);
-                }
+                let newest = self.poll_newest(cx);
                 // As a rule a frame of the newest group is what the task was woken for.
-                if !self.stir.take(cx) && !self.flights.have_finished() {
+                if newest.is_pending() && !self.stir.take(cx) && !self.flights.have_finished() {
                     return Poll::Pending;
                 }
-                let waker = self.stir.waker();
-                let polled = self.poll_rest(&mut Context::from_waker(&waker));
+                let _entered = span.enter();
+                let polled = match newest {
+                    Poll::Ready(progress) => {
+                        self.progress(progress);
+                        Poll::Ready(false)
+                    }
+                    Poll::Pending => {
+                        let waker = self.stir.waker();
+                        self.poll_rest(&mut Context::from_waker(&waker))
+                    }
+                };
                 if polled.is_ready() {
                     self.stir.again();
                 }

@@ -20,38 +20,58 @@ use futures_util::future::BoxFuture;
 use moq_transfork::code::Code;
 use moq_transfork::message::{Info, InfoPlease};
 use moq_transfork::stream::{InfoWriter, Request};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
-use tracing::{Instrument, debug, info_span};
+use tracing::{Instrument, debug};
 use web_transport_trait as wt;
 
+use self::subscribe::Asked;
 use crate::error::Error;
 use crate::model::track::Latest;
 use crate::session::state::State;
 use crate::source::Source;
 
-/// Serves one request, once it has arrived. An error of one stream is that stream's own affair;
-/// only a stream of a type that does not exist ends the session.
+/// What became of a request.
+pub(super) enum Served<S: wt::Session> {
+    /// It is over.
+    Over,
+    /// It is for a subscription, which a task of its own is to serve with this permit.
+    Subscription(Box<Asked<S>>, Option<OwnedSemaphorePermit>),
+}
+
+/// Who serves a request.
+enum Serving<S: wt::Session> {
+    /// The task that took it in.
+    Here(BoxFuture<'static, ()>),
+    /// A task of its own.
+    Apart(Box<Asked<S>>),
+}
+
+/// Serves one request, once it has arrived, unless it is for a subscription. An error of one stream
+/// is that stream's own affair; only a stream of a type that does not exist ends the session.
 ///
 /// It enters the span it is called in by itself, as far as the request has no span of its own.
 pub(super) fn serve<S: wt::Session>(
     state: Arc<State<S>>,
     source: Option<Arc<dyn Source>>,
     request: BoxFuture<'static, Result<Request<S>, Error>>,
-) -> impl Future<Output = Result<(), Error>> + Send {
+) -> impl Future<Output = Result<Served<S>, Error>> + Send {
     // Held for as long as the request.
-    let permit = state.requests.clone().try_acquire_owned();
+    let permit = state.requests.clone().try_acquire_owned().ok();
     let source = match &permit {
-        Ok(_) => source.ok_or(Code::NOT_FOUND),
-        Err(_) => Err(Code::TOO_MANY),
+        Some(_) => source.ok_or(Code::NOT_FOUND),
+        None => Err(Code::TOO_MANY),
     };
     // Boxed: once the request is there, its room is free again.
     let begun = begin(state, source, request).in_current_span().boxed();
     async move {
-        let _permit = permit;
-        if let Some(serving) = begun.await? {
-            serving.await;
+        match begun.await? {
+            Some(Serving::Apart(asked)) => return Ok(Served::Subscription(asked, permit)),
+            Some(Serving::Here(serving)) => serving.await,
+            None => {}
         }
-        Ok(())
+        drop(permit);
+        Ok(Served::Over)
     }
 }
 
@@ -60,7 +80,7 @@ async fn begin<S: wt::Session>(
     state: Arc<State<S>>,
     source: Result<Arc<dyn Source>, Code>,
     request: BoxFuture<'static, Result<Request<S>, Error>>,
-) -> Result<Option<BoxFuture<'static, ()>>, Error> {
+) -> Result<Option<Serving<S>>, Error> {
     let request = timeout(state.context.limits.handshake, request).await;
     let request = match request.unwrap_or(Err(Error::Timeout)) {
         Ok(request) => request,
@@ -88,34 +108,30 @@ fn refuse<S: wt::Session>(request: Request<S>, code: Code) {
     }
 }
 
-/// Each kind of request is boxed by itself: they differ much in size, and every peer has one of the
-/// smallest.
 fn dispatch<S: wt::Session>(
     state: Arc<State<S>>,
     source: Arc<dyn Source>,
     request: Request<S>,
-) -> BoxFuture<'static, ()> {
+) -> Serving<S> {
     match request {
         Request::Announce(please, writer, reader) => {
-            let serve = announce::serve(state, source, please, writer, reader);
-            serve.in_current_span().boxed()
+            here(announce::serve(state, source, please, writer, reader))
         }
         Request::Subscribe(subscribe, writer, reader) => {
-            let span = info_span!("subscription", id = subscribe.id, path = %subscribe.path);
-            let feeds = state.context.feeds.clone();
-            let begun = subscribe::begin(state.clone(), source, subscribe, writer, reader);
-            let serve = subscribe::serve(state, begun.boxed());
-            feeds.track_future(serve).instrument(span).boxed()
+            let asked = Asked::new(state, source, subscribe, writer, reader);
+            Serving::Apart(Box::new(asked))
         }
         Request::Fetch(fetch, writer, reader) => {
-            let serve = fetch::serve(state, source, fetch, writer, reader);
-            serve.in_current_span().boxed()
+            here(fetch::serve(state, source, fetch, writer, reader))
         }
-        Request::Info(please, writer) => {
-            let serve = serve_info(source, please, writer);
-            serve.in_current_span().boxed()
-        }
+        Request::Info(please, writer) => here(serve_info(source, please, writer)),
     }
+}
+
+/// Each kind of request is boxed by itself: they differ much in size, and every peer has one of the
+/// smallest.
+fn here<S: wt::Session>(serve: impl Future<Output = ()> + Send + 'static) -> Serving<S> {
+    Serving::Here(serve.in_current_span().boxed())
 }
 
 async fn serve_info<S: wt::Session>(

@@ -84,12 +84,14 @@ pub(super) enum Order {
 #[derive(Debug, Default)]
 pub(super) struct Orders {
     bell: Arc<Bell<Told>>,
-    /// The last order, and how many times there had been news by then.
-    last: Option<(u64, Order)>,
+    /// The news that was heeded last.
+    heeded: u64,
 }
 
 /// The pace that all groups of a subscription were told last.
+// In this order, so that what is looked at all the time is next to the bell's mark.
 #[derive(Debug, Default)]
+#[repr(C)]
 pub(super) struct Told {
     /// How many times there was news.
     news: AtomicU64,
@@ -109,18 +111,18 @@ impl Orders {
         told.news.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Returns the order in force. Always asked for the same group.
-    pub(super) fn look(&mut self, sequence: u64) -> Order {
+    /// Returns the order in force, if there is news that was not heeded yet.
+    pub(super) fn look(&self, sequence: u64) -> Option<Order> {
         let told = &self.bell.beside;
-        let news = told.news.load(Ordering::Relaxed);
-        match &self.last {
-            Some((last, order)) if *last == news => order.clone(),
-            _ => {
-                let order = lock(&told.pace).order_for(sequence);
-                self.last = Some((news, order.clone()));
-                order
-            }
-        }
+        let is_news = told.news.load(Ordering::Relaxed) != self.heeded;
+        is_news.then(|| lock(&told.pace).order_for(sequence))
+    }
+
+    /// As [`look`](Self::look), for whoever does what it says.
+    pub(super) fn heed(&mut self, sequence: u64) -> Option<Order> {
+        let order = self.look(sequence)?;
+        self.heeded = self.bell.beside.news.load(Ordering::Relaxed);
+        Some(order)
     }
 }
 
@@ -128,7 +130,7 @@ impl Clone for Orders {
     fn clone(&self) -> Self {
         Self {
             bell: self.bell.clone(),
-            last: None,
+            heeded: 0,
         }
     }
 }

@@ -24,7 +24,9 @@ pub(super) struct Stir<T = ()> {
 }
 
 /// The bell, and what is to be at hand where it is looked at.
+// In this order: the mark, and the beginning of what is beside, are near each other.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Bell<T = ()> {
     stirred: AtomicBool,
     /// Waking it does not take it out: a ring that comes late wakes for nothing, and the next one

@@ -8,7 +8,9 @@ use futures_util::future::BoxFuture;
 use moq_transfork::message::{Subscribe, SubscribeUpdate};
 use moq_transfork::path::Path;
 use moq_transfork::stream::{SubscribeReader, SubscribeWriter};
-use tracing::{debug, info};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+use tracing::{Instrument, Span, debug, info, info_span};
 use web_transport_trait as wt;
 
 use crate::error::Error;
@@ -31,23 +33,66 @@ pub(super) enum Heard<S: wt::Session> {
     Left(Result<(), Error>),
 }
 
-/// Serves a subscription from its beginning, which [`begin`] makes, to its end.
+/// A subscription that was asked for, and is to be served by a task of its own.
 ///
-/// What a frame needs is in this one future: each box on the way to it would be one more wait for
+/// What a frame needs is in that task itself: each box on the way to it would be one more wait for
 /// memory.
-pub(super) async fn serve<S: wt::Session>(
+pub(in crate::session) struct Asked<S: wt::Session> {
     state: Arc<State<S>>,
+    /// What [`begin`] makes.
     begun: BoxFuture<'static, Result<Box<Feed<S>>, Ended<S>>>,
-) {
-    let _subscribed = state.tally.subscribe();
-    let _serving = state.context.stats.gauge(|stats| &stats.subscriptions);
-    let (outcome, writer) = match begun.await {
-        Ok(feed) => {
-            let mut feed = unboxed(feed);
-            (feed.run().await, feed.into_writer())
+    span: Span,
+    feeding: TaskTrackerToken,
+}
+
+impl<S: wt::Session> Asked<S> {
+    pub(super) fn new(
+        state: Arc<State<S>>,
+        source: Arc<dyn Source>,
+        subscribe: Subscribe,
+        writer: SubscribeWriter<S>,
+        reader: SubscribeReader<S>,
+    ) -> Self {
+        let span = info_span!("subscription", id = subscribe.id, path = %subscribe.path);
+        let begun = begin(state.clone(), source, subscribe, writer, reader);
+        Self {
+            begun: begun.instrument(span.clone()).boxed(),
+            span,
+            feeding: state.context.feeds.token(),
+            state,
         }
-        Err(ended) => ended,
-    };
+    }
+
+    /// Serves it to its end, which the permit is held for. It enters its span by itself, unless there
+    /// is just a frame to send.
+    pub(in crate::session) fn serve(
+        self,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> impl Future<Output = ()> + Send {
+        let Self {
+            state,
+            begun,
+            span,
+            feeding,
+        } = self;
+        async move {
+            let _held = (feeding, permit);
+            let _subscribed = state.tally.subscribe();
+            let _serving = state.context.stats.gauge(|stats| &stats.subscriptions);
+            let (outcome, writer) = match begun.await {
+                Ok(feed) => {
+                    let mut feed = unboxed(feed);
+                    (feed.run(&span).await, feed.into_writer())
+                }
+                Err(ended) => ended,
+            };
+            let _entered = span.enter();
+            end(outcome, writer);
+        }
+    }
+}
+
+fn end<S: wt::Session>(outcome: Result<(), Error>, writer: Option<SubscribeWriter<S>>) {
     match outcome {
         Ok(()) | Err(Error::Cancelled) => {
             debug!("subscription ends");
@@ -64,8 +109,8 @@ pub(super) async fn serve<S: wt::Session>(
 
 /// Takes a subscription up to where groups can flow.
 ///
-/// Apart from [`serve`], so that nothing of it takes room while groups flow.
-pub(super) async fn begin<S: wt::Session>(
+/// Apart from [`Asked::serve`], so that nothing of it takes room while groups flow.
+async fn begin<S: wt::Session>(
     state: Arc<State<S>>,
     source: Arc<dyn Source>,
     subscribe: Subscribe,
