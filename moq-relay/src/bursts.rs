@@ -5,7 +5,7 @@
 //! connection is 35 KiB. Ten packets at once pay where a track has frames of many packets. A track
 //! of small ones sends single packets, but for the group that is under way when somebody joins.
 //!
-//! So a connection begins with single packets, and may send more at once as it turns out to need it.
+//! So a connection begins with single packets, and may send many at once if it turns out to need it.
 //! quinn asks a socket that all connections share, and a connection's task sends and does nothing
 //! else meanwhile: what it may is known to its thread while the task is polled.
 
@@ -21,28 +21,27 @@ use quinn::udp::{RecvMeta, Transmit};
 use quinn::{AsyncTimer, AsyncUdpSocket, Runtime, TokioRuntime, UdpPoller};
 use tokio::runtime::Handle;
 
-/// How often a connection has to send another single packet until it may send two at once: who joins
-/// in the middle of a group of 64 packets stays with single ones.
-const FIRST: u8 = 64;
-
-/// How often what may be sent at once has to be too little until it is doubled. A track of 10 KiB
-/// frames has all at once after 20 frames, for 100 system calls more in all.
-const OFTEN: u8 = 8;
+/// How often another packet has to follow a single one until as many may go at once as the system
+/// takes: who joins in the middle of a group of 64 packets stays with single ones. A track of 10 KiB
+/// frames has all at once after ten frames, for 64 system calls more in all.
+///
+/// There is no step in between: quinn's buffer would grow with each, and leave holes in the heap.
+const OFTEN: u8 = 64;
 
 thread_local! {
     /// What the connection may that is polled on this thread.
-    static POLLED: Cell<Burst> = const { Cell::new(Burst::new(u8::MAX)) };
+    static POLLED: Cell<Burst> = const { Cell::new(Burst::MANY) };
 }
 
-/// What one connection may send at once, and how often that was too little. Small, so that a task
-/// with it is no larger than without.
-#[derive(Clone, Copy, Debug)]
+/// Whether one connection may send many packets at once, and how often that would have been of use.
+/// Small, so that a task with it is no larger than without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Burst {
-    /// Packets in one system call.
-    most: u8,
-    /// True if the last system call of this turn had as many.
-    full: bool,
-    /// How often another one had to follow such a one.
+    /// Whether more than one packet may go into one system call.
+    many: bool,
+    /// True if one was sent in this turn.
+    begun: bool,
+    /// How often another one had to follow.
     short: u8,
 }
 
@@ -61,29 +60,33 @@ struct Task {
 }
 
 impl Burst {
-    const fn new(most: u8) -> Self {
-        Self {
-            most,
-            full: false,
-            short: 0,
-        }
-    }
+    const SINGLE: Self = Self {
+        many: false,
+        begun: false,
+        short: 0,
+    };
+
+    const MANY: Self = Self {
+        many: true,
+        ..Self::SINGLE
+    };
 
     /// A turn begins; returns how many packets may be sent at once.
     fn begin(&mut self) -> usize {
-        self.full = false;
-        self.most.into()
+        self.begun = false;
+        if self.many { usize::MAX } else { 1 }
     }
 
-    /// So many packets were sent at once.
-    fn sent(&mut self, packets: usize) {
-        if self.full {
-            self.short += 1;
-            if self.short >= if self.most == 1 { FIRST } else { OFTEN } {
-                *self = Self::new(self.most.saturating_mul(2));
-            }
+    /// Packets were sent, as many as may be at once or as there were.
+    fn sent(&mut self) {
+        if self.many {
+            return;
         }
-        self.full = packets >= usize::from(self.most);
+        if self.begun {
+            self.short += 1;
+            self.many = self.short >= OFTEN;
+        }
+        self.begun = true;
     }
 }
 
@@ -93,7 +96,7 @@ impl Runtime for Bursts {
     }
 
     fn spawn(&self, task: Pin<Box<dyn Future<Output = ()> + Send>>) {
-        let burst = Burst::new(1);
+        let burst = Burst::SINGLE;
         Handle::current().spawn(Task { task, burst });
     }
 
@@ -125,9 +128,8 @@ impl AsyncUdpSocket for Socket {
 
     fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
         self.0.try_send(transmit)?;
-        let size = transmit.segment_size.unwrap_or(usize::MAX);
         let mut burst = POLLED.get();
-        burst.sent(transmit.contents.len().div_ceil(size));
+        burst.sent();
         POLLED.set(burst);
         Ok(())
     }
@@ -165,20 +167,19 @@ impl AsyncUdpSocket for Socket {
 mod tests {
     use super::*;
 
-    /// What a connection sends in one turn, which wants to send so many packets.
+    /// What a connection may send at once in a turn in which it wants to send so many packets.
     fn turn(burst: &mut Burst, mut packets: usize) -> usize {
         let most = burst.begin().min(10);
         while packets > 0 {
-            let sent = packets.min(most);
-            burst.sent(sent);
-            packets -= sent;
+            burst.sent();
+            packets = packets.saturating_sub(most);
         }
         most
     }
 
     #[test]
     fn single_packets_stay_single_also_after_a_group_for_somebody_who_joins() {
-        let mut burst = Burst::new(1);
+        let mut burst = Burst::SINGLE;
         turn(&mut burst, 20);
         turn(&mut burst, 40);
         for _ in 0..10_000 {
@@ -188,33 +189,34 @@ mod tests {
 
     #[test]
     fn frames_of_many_packets_soon_go_out_at_once() {
-        let mut burst = Burst::new(1);
+        let mut burst = Burst::SINGLE;
         let most: Vec<_> = (0..100).map(|_| turn(&mut burst, 8)).collect();
-        let first = most.iter().position(|most| *most >= 8);
-        assert!(
-            first.is_some_and(|first| (10..30).contains(&first)),
-            "{most:?}"
-        );
-        assert_eq!(most[99], 8);
+        let first = most.iter().position(|most| *most == 10);
+        assert_eq!(first, Some(10), "{most:?}");
+        assert_eq!(most[99], 10);
     }
 
     #[test]
     fn what_is_polled_on_a_thread_is_not_mistaken_for_another() {
-        let task = |most: u8| Task {
+        let task = |burst: Burst| Task {
             task: Box::pin(async move {
-                assert_eq!(POLLED.get().most, most);
-                let mut burst = POLLED.get();
-                burst.sent(most.into());
-                POLLED.set(burst);
+                let mut polled = POLLED.get();
+                assert_eq!(polled, burst);
+                polled.sent();
+                POLLED.set(polled);
             }),
-            burst: Burst::new(most),
+            burst,
         };
         let mut cx = Context::from_waker(std::task::Waker::noop());
-        for most in [1, 4] {
-            let mut task = task(most);
+        let begun = Burst {
+            short: 3,
+            ..Burst::SINGLE
+        };
+        for burst in [Burst::SINGLE, begun] {
+            let mut task = task(burst);
             assert!(Pin::new(&mut task).poll(&mut cx).is_ready());
-            assert!(task.burst.full);
-            assert_eq!(POLLED.get().most, u8::MAX);
+            assert!(task.burst.begun);
+            assert_eq!(POLLED.get(), Burst::MANY);
         }
     }
 }
