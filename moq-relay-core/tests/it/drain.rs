@@ -7,7 +7,8 @@ use moq_relay_core::memory::Config;
 use moq_transfork::code::Code;
 use moq_transfork::dialect::Dialect;
 use moq_transfork::stream::StreamError;
-use moq_transfork::wt::SendStream as _;
+use moq_transfork::wt::{SendStream as _, Session as _};
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::raw::{Downstream, Raw, Told, Upstream, closed, read_stream, subscribe};
@@ -244,4 +245,46 @@ async fn the_close_reaches_peers_over_a_long_link_in_one_trip() {
     );
     assert!(timeout(INSTANT, track.used()).await.is_err());
     assert_eq!(Error::Shutdown.code(), Code::CANCEL);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_that_begins_just_then_is_refused_and_leaves_nothing() {
+    for turns in 0..12 {
+        let mut world = World::new();
+        let (publisher, _told) = Raw::publisher(&mut world, Dialect::Draft03, &["clock"]).await;
+        let subscriber = Raw::connect(&mut world, Dialect::Draft03).await;
+        settle().await;
+        let mut downstream = subscriber.subscribe(&subscribe(0, "clock")).await;
+        for _ in 0..turns {
+            yield_now().await;
+        }
+        let began = Instant::now();
+        world.relay.drain(GRACE).await;
+        assert!(began.elapsed() < Duration::from_millis(100), "{turns}");
+        assert!(soon(downstream.replies.info()).await.is_err(), "{turns}");
+        assert_eq!(closed(&publisher.transport).await.1, "shutting down");
+        world.assert_nothing_left().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_whose_subscriber_is_lost_just_then_leaves_nothing() {
+    for turns in 0..12 {
+        let mut world = World::new();
+        let (_publisher, _told) = Raw::publisher(&mut world, Dialect::Draft03, &["clock"]).await;
+        let subscriber = Raw::connect(&mut world, Dialect::Draft03).await;
+        settle().await;
+        let _downstream = subscriber.subscribe(&subscribe(0, "clock")).await;
+        for _ in 0..turns {
+            yield_now().await;
+        }
+        subscriber.transport.close(0, "");
+        settle().await;
+        let stats = world.stats().await;
+        assert_eq!((stats.sessions, stats.subscriptions), (1, 0), "{turns}");
+        let began = Instant::now();
+        world.relay.drain(GRACE).await;
+        assert!(began.elapsed() < Duration::from_millis(100), "{turns}");
+        world.assert_nothing_left().await;
+    }
 }

@@ -1,5 +1,7 @@
 //! SUBSCRIBE_UPDATE: a subscription that changes while it is served.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use moq_relay_core::memory::Config;
@@ -7,11 +9,12 @@ use moq_transfork::code::Code;
 use moq_transfork::dialect::Dialect;
 use moq_transfork::message::{GroupOrder, Priority, SubscribeUpdate};
 use moq_transfork::stream::StreamError;
-use moq_transfork::wt::SendStream as _;
+use moq_transfork::wt::{RecvStream as _, SendStream as _};
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 
 use crate::raw::{Raw, read_stream, subscribe};
-use crate::world::{World, published, settle, wire, write_group, write_groups};
+use crate::world::{World, published, settle, soon, wire, write_group, write_groups};
 
 #[tokio::test(start_paused = true)]
 async fn a_narrower_range_resets_the_groups_outside_and_tells_of_them() {
@@ -258,4 +261,112 @@ async fn an_update_that_makes_no_sense_ends_the_subscription_alone() {
     other.info().await;
     write_groups(&track, [0]);
     assert_eq!(raw.whole_group().await, (0, Ok(wire(&["0"]))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn updates_before_the_publisher_has_answered_count_all_together() {
+    let mut world = World::new();
+    let (publisher, _told) = Raw::publisher(&mut world, Dialect::Draft03, &["clock"]).await;
+    let raw = Raw::connect(&mut world, Dialect::Draft03).await;
+    let mut downstream = raw.subscribe(&subscribe(0, "clock")).await;
+    let mut upstream = publisher.subscribed().await;
+    let narrow = |priority, min, max| SubscribeUpdate {
+        priority: Priority::new(priority),
+        min,
+        max,
+        ..SubscribeUpdate::default()
+    };
+    for update in [
+        narrow(100, Some(2), None),
+        narrow(150, Some(1), Some(4)),
+        narrow(200, None, Some(9)),
+    ] {
+        downstream.request.update(&update).await.expect("open");
+    }
+    settle().await;
+    upstream.accept(0).await;
+    downstream.info().await;
+    let passed_on = soon(upstream.reader.update()).await;
+    // The range of what is already asked for stays.
+    assert_eq!(passed_on, Ok(Some(narrow(200, None, None))));
+    for sequence in 0..6 {
+        publisher.send(upstream.subscribe.id, sequence).await;
+        settle().await;
+    }
+    for sequence in 2..=4 {
+        assert_eq!(raw.whole_group().await.0, sequence);
+    }
+    assert!(!raw.has_group().await);
+    assert_eq!(downstream.gap().await, Ok(None), "the range is through");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscriber_that_leaves_right_after_an_update_is_gone() {
+    for answered in [false, true] {
+        let mut world = World::new();
+        let (publisher, _told) = Raw::publisher(&mut world, Dialect::Draft03, &["clock"]).await;
+        let raw = Raw::connect(&mut world, Dialect::Draft03).await;
+        let mut downstream = raw.subscribe(&subscribe(0, "clock")).await;
+        let mut upstream = publisher.subscribed().await;
+        if answered {
+            upstream.accept(0).await;
+            downstream.info().await;
+        }
+        for priority in [1, 2, 3] {
+            let update = SubscribeUpdate {
+                priority: Priority::new(priority),
+                ..SubscribeUpdate::default()
+            };
+            downstream.request.update(&update).await.expect("open");
+        }
+        downstream.request.finish().expect("open");
+        assert_eq!(downstream.replies.gap().await, Ok(None), "{answered}");
+        assert_eq!(world.stats().await.subscriptions, 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn however_many_updates_come_at_once_others_have_their_turn() {
+    const UPDATES: usize = 100_000;
+    let mut world = World::new();
+    let publisher = world.client(Dialect::Draft03).await;
+    let track = publisher.publish("clock");
+    published(&world, "clock").await;
+    let wide = Config {
+        stream_window: 1 << 20,
+        ..Config::default()
+    };
+    let raw = Raw::connect_over(&mut world, Dialect::Draft03, wide).await;
+    let hello = crate::raw::said(&subscribe(0, "clock"), Dialect::Draft03);
+    let (mut send, mut recv) = raw.open(&[&[2], &hello[..]].concat()).await;
+    settle().await;
+    write_groups(&track, [0]);
+    assert_eq!(raw.whole_group().await, (0, Ok(wire(&["0"]))));
+    let [update, last] = [None, Some(0)].map(|max| {
+        let update = SubscribeUpdate {
+            max,
+            ..SubscribeUpdate::default()
+        };
+        crate::raw::said(&update, Dialect::Draft03)
+    });
+    let turns = Arc::new(AtomicUsize::new(0));
+    let mut others = tokio::task::JoinSet::new();
+    let counted = turns.clone();
+    others.spawn(async move {
+        loop {
+            counted.fetch_add(1, Ordering::Relaxed);
+            yield_now().await;
+        }
+    });
+    let all = [update.repeat(UPDATES), last].concat();
+    send.write_all(&all).await.expect("open");
+    // The last one ends it.
+    while recv
+        .read_chunk(usize::MAX)
+        .await
+        .expect("a clean end")
+        .is_some()
+    {}
+    let turns = turns.load(Ordering::Relaxed);
+    assert!(turns > UPDATES / 10_000, "{turns}");
 }

@@ -276,6 +276,38 @@ mod tests {
     }
 
     #[test]
+    fn told_to_look_it_polls_every_one_of_many() {
+        let mut seldom = Seldom::<()>::new();
+        let waker = Waker::from(Arc::<Woken>::default());
+        let cx = Context::from_waker(&waker);
+        let polls = [(); 3 * FEW].map(|()| Arc::<Woken>::default());
+        for polls in &polls {
+            let counted = polls.clone();
+            let waits = poll_fn(move |_| {
+                counted.0.fetch_add(1, Ordering::Relaxed);
+                Poll::Pending
+            });
+            seldom.push(waits.boxed());
+        }
+        for _ in 0..3 {
+            // The futures that are many ring once more when they were all looked at.
+            for _ in 0..2 {
+                assert!(seldom.poll(&cx).is_pending());
+            }
+            let polled = polls
+                .each_ref()
+                .map(|polls| polls.0.swap(0, Ordering::Relaxed));
+            assert!(polled.iter().all(|polled| *polled > 0), "{polled:?}");
+            assert!(seldom.poll(&cx).is_pending());
+            let polled = polls
+                .each_ref()
+                .map(|polls| polls.0.load(Ordering::Relaxed));
+            assert_eq!(polled, [0; 3 * FEW]);
+            seldom.look_again();
+        }
+    }
+
+    #[test]
     fn the_task_that_looked_last_is_the_one_that_is_woken() {
         let (mut stir, tasks) = (
             Stir::<()>::new(Arc::default()),

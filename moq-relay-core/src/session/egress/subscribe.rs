@@ -9,6 +9,7 @@ use moq_transfork::message::{Subscribe, SubscribeUpdate};
 use moq_transfork::path::Path;
 use moq_transfork::stream::{SubscribeReader, SubscribeWriter};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::coop::consume_budget;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::{Instrument, Span, debug, info, info_span};
 use web_transport_trait as wt;
@@ -21,6 +22,9 @@ use crate::session::egress::feed::{Feed, Subscriber};
 use crate::session::egress::info_message;
 use crate::session::state::State;
 use crate::source::Source;
+
+/// SUBSCRIBE_UPDATEs that count as one if they come at once.
+const UPDATES_AT_ONCE: usize = 32;
 
 /// How a subscription has ended, and the subscribe stream, if that can still be ended.
 type Ended<S> = (Result<(), Error>, Option<SubscribeWriter<S>>);
@@ -179,13 +183,32 @@ async fn open(
 /// Waits for what the subscriber says next.
 pub(super) fn hear<S: wt::Session>(mut reader: SubscribeReader<S>) -> BoxFuture<'static, Heard<S>> {
     let hearing = async move {
+        // Others have their turn, however much it says.
+        consume_budget().await;
         match reader.update().await {
-            Ok(Some(update)) => Heard::Update(wish(&update), reader),
+            Ok(Some(update)) => Heard::Update(with_others(&update, &mut reader), reader),
             Ok(None) => Heard::Left(Ok(())),
             Err(error) => Heard::Left(Err(error.into())),
         }
     };
     hearing.boxed()
+}
+
+/// Adds what else has arrived by now to an update: each that counts by itself is work for every group
+/// on its way.
+fn with_others<S: wt::Session>(
+    update: &SubscribeUpdate,
+    reader: &mut SubscribeReader<S>,
+) -> Subscription {
+    let mut all = wish(update);
+    for _ in 1..UPDATES_AT_ONCE {
+        // An end or an error is there for whoever reads next, too.
+        let Some(Ok(Some(update))) = reader.update().now_or_never() else {
+            break;
+        };
+        all.update(&wish(&update));
+    }
+    all
 }
 
 fn wish(update: &SubscribeUpdate) -> Subscription {
@@ -202,4 +225,55 @@ fn wish(update: &SubscribeUpdate) -> Subscription {
 #[expect(clippy::boxed_local, reason = "the box is to be gone")]
 fn unboxed<T>(boxed: Box<T>) -> T {
     *boxed
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use moq_transfork::dialect::Dialect;
+    use moq_transfork::message::{GroupOrder, Priority};
+    use moq_transfork::stream::{self, Request};
+    use web_transport_trait::Session as _;
+
+    use super::*;
+    use crate::memory;
+
+    #[tokio::test]
+    async fn updates_that_come_at_once_count_as_one() {
+        let (client, server) = memory::pair(memory::Config::default());
+        let asked = Subscribe {
+            id: 0,
+            path: Path::new(["clock"]).expect("short"),
+            priority: Priority::NEUTRAL,
+            order: GroupOrder::Default,
+            expires: Duration::ZERO,
+            min: None,
+            max: None,
+        };
+        let dialect = Dialect::Draft03;
+        let subscribed = stream::subscribe(&client, dialect, &asked).await;
+        let (mut request, _replies) = subscribed.expect("open");
+        for number in 1..=UPDATES_AT_ONCE as u64 + 1 {
+            let update = SubscribeUpdate {
+                min: Some(number),
+                ..SubscribeUpdate::default()
+            };
+            request.update(&update).await.expect("open");
+        }
+        request.finish().expect("open");
+        let (send, recv) = server.accept_bi().await.expect("open");
+        let accepted = Request::<memory::Session>::accept(send, recv, dialect).await;
+        let Ok(Request::Subscribe(_, _writer, mut reader)) = accepted else {
+            panic!("it subscribes");
+        };
+        for number in [UPDATES_AT_ONCE as u64, UPDATES_AT_ONCE as u64 + 1] {
+            let Heard::Update(wish, rest) = hear(reader).await else {
+                panic!("an update");
+            };
+            assert_eq!(wish.min, Some(number));
+            reader = rest;
+        }
+        assert!(matches!(hear(reader).await, Heard::Left(Ok(()))));
+    }
 }
