@@ -130,9 +130,8 @@ impl<S: wt::Session> Driver<S> {
                 // A task that ends with an error takes the session with it.
                 Some(done) = self.tasks.join_next() => match done {
                     Ok(Ok(Served::Over)) => {}
-                    Ok(Ok(Served::Subscription(asked, permit))) => {
-                        let serve = asked.serve(permit);
-                        self.tasks.spawn(serve.map(|()| Ok(Served::Over)));
+                    Ok(Ok(Served::Subscription(asked))) => {
+                        self.tasks.spawn(asked.serve().map(|()| Ok(Served::Over)));
                     }
                     Ok(Err(error)) => return error,
                     Err(error) => error!(%error, "a task of the session failed"),

@@ -1,5 +1,7 @@
 //! What a session and its handle tell each other of its state.
 
+use std::sync::Arc;
+
 use crate::shared::Shared;
 use crate::stats::Counter;
 
@@ -31,7 +33,7 @@ pub(crate) struct TallyState {
 pub(crate) struct Following<'a>(&'a Tally);
 
 /// Counts a subscription of the peer.
-pub(crate) struct Subscribed<'a>(&'a Tally);
+pub(crate) struct Subscribed(Arc<Tally>);
 
 impl Tally {
     pub(crate) fn follow(&self) -> Following<'_> {
@@ -50,9 +52,9 @@ impl Tally {
         self.state.change(|state| state.upstreams -= 1);
     }
 
-    pub(crate) fn subscribe(&self) -> Subscribed<'_> {
+    pub(crate) fn subscribe(self: &Arc<Self>) -> Subscribed {
         self.state.change(|state| state.subscriptions += 1);
-        Subscribed(self)
+        Subscribed(self.clone())
     }
 }
 
@@ -62,7 +64,7 @@ impl Drop for Following<'_> {
     }
 }
 
-impl Drop for Subscribed<'_> {
+impl Drop for Subscribed {
     fn drop(&mut self) {
         self.0.state.change(|state| state.subscriptions -= 1);
     }

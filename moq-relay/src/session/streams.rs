@@ -141,7 +141,7 @@ impl wt::RecvStream for RecvStream {
         })
     }
 
-    /// The future holds nothing but the stream: three streams of each subscriber are always waited on.
+    /// The future holds nothing but the stream: three of each subscriber are always waited on.
     fn read_chunk(&mut self, max: usize) -> impl Future<Output = Result<Option<Bytes>, ReadError>> {
         std::future::poll_fn(move |cx| self.poll_read(cx, max))
     }

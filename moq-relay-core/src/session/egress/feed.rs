@@ -76,8 +76,8 @@ pub(super) struct Feed<S: wt::Session> {
 pub(super) struct Subscriber<S: wt::Session> {
     /// Our half of the subscribe stream.
     pub(super) writer: SubscribeWriter<S>,
-    /// What it asks for by now.
-    pub(super) wish: Subscription,
+    /// What it asks for by now, if that is not what it asked the track for.
+    pub(super) wish: Option<Subscription>,
     /// What it says next.
     pub(super) hearing: BoxFuture<'static, Heard<S>>,
 }
@@ -137,7 +137,7 @@ impl<S: wt::Session> Feed<S> {
             moves: Moves::default(),
             ending: None,
         };
-        if feed.pace.subscription != wish {
+        if let Some(wish) = wish {
             feed.update(wish);
         }
         feed

@@ -35,14 +35,14 @@ use crate::source::Source;
 pub(super) enum Served<S: wt::Session> {
     /// It is over.
     Over,
-    /// It is for a subscription, which a task of its own is to serve with this permit.
-    Subscription(Box<Asked<S>>, Option<OwnedSemaphorePermit>),
+    /// It is for a subscription, which a task of its own is to serve.
+    Subscription(Box<Asked<S>>),
 }
 
 /// Who serves a request.
 enum Serving<S: wt::Session> {
     /// The task that took it in.
-    Here(BoxFuture<'static, ()>),
+    Here(BoxFuture<'static, ()>, OwnedSemaphorePermit),
     /// A task of its own.
     Apart(Box<Asked<S>>),
 }
@@ -57,20 +57,21 @@ pub(super) fn serve<S: wt::Session>(
     request: BoxFuture<'static, Result<Request<S>, Error>>,
 ) -> impl Future<Output = Result<Served<S>, Error>> + Send {
     // Held for as long as the request.
-    let permit = state.requests.clone().try_acquire_owned().ok();
-    let source = match &permit {
-        Some(_) => source.ok_or(Code::NOT_FOUND),
-        None => Err(Code::TOO_MANY),
+    let source = match state.requests.clone().try_acquire_owned() {
+        Ok(permit) => source.map(|source| (source, permit)).ok_or(Code::NOT_FOUND),
+        Err(_) => Err(Code::TOO_MANY),
     };
     // Boxed: once the request is there, its room is free again.
     let begun = begin(state, source, request).in_current_span().boxed();
     async move {
         match begun.await? {
-            Some(Serving::Apart(asked)) => return Ok(Served::Subscription(asked, permit)),
-            Some(Serving::Here(serving)) => serving.await,
+            Some(Serving::Apart(asked)) => return Ok(Served::Subscription(asked)),
+            Some(Serving::Here(serving, permit)) => {
+                serving.await;
+                drop(permit);
+            }
             None => {}
         }
-        drop(permit);
         Ok(Served::Over)
     }
 }
@@ -78,7 +79,7 @@ pub(super) fn serve<S: wt::Session>(
 /// Waits for a request and returns what serves it, unless it is refused.
 async fn begin<S: wt::Session>(
     state: Arc<State<S>>,
-    source: Result<Arc<dyn Source>, Code>,
+    source: Result<(Arc<dyn Source>, OwnedSemaphorePermit), Code>,
     request: BoxFuture<'static, Result<Request<S>, Error>>,
 ) -> Result<Option<Serving<S>>, Error> {
     let request = timeout(state.context.limits.handshake, request).await;
@@ -91,7 +92,7 @@ async fn begin<S: wt::Session>(
         }
     };
     match source {
-        Ok(source) => Ok(Some(dispatch(state, source, request))),
+        Ok((source, permit)) => Ok(Some(dispatch(state, source, permit, request))),
         Err(code) => {
             refuse(request, code);
             Ok(None)
@@ -108,30 +109,33 @@ fn refuse<S: wt::Session>(request: Request<S>, code: Code) {
     }
 }
 
+/// Each kind of request is boxed by itself: they differ much in size, and every peer has one of the
+/// smallest.
 fn dispatch<S: wt::Session>(
     state: Arc<State<S>>,
     source: Arc<dyn Source>,
+    permit: OwnedSemaphorePermit,
     request: Request<S>,
 ) -> Serving<S> {
-    match request {
+    let serving = match request {
         Request::Announce(please, writer, reader) => {
-            here(announce::serve(state, source, please, writer, reader))
+            let serve = announce::serve(state, source, please, writer, reader);
+            serve.in_current_span().boxed()
         }
         Request::Subscribe(subscribe, writer, reader) => {
-            let asked = Asked::new(state, source, subscribe, writer, reader);
-            Serving::Apart(Box::new(asked))
+            let asked = Asked::new(state, source, permit, subscribe, writer, reader);
+            return Serving::Apart(Box::new(asked));
         }
         Request::Fetch(fetch, writer, reader) => {
-            here(fetch::serve(state, source, fetch, writer, reader))
+            let serve = fetch::serve(state, source, fetch, writer, reader);
+            serve.in_current_span().boxed()
         }
-        Request::Info(please, writer) => here(serve_info(source, please, writer)),
-    }
-}
-
-/// Each kind of request is boxed by itself: they differ much in size, and every peer has one of the
-/// smallest.
-fn here<S: wt::Session>(serve: impl Future<Output = ()> + Send + 'static) -> Serving<S> {
-    Serving::Here(serve.in_current_span().boxed())
+        Request::Info(please, writer) => {
+            let serve = serve_info(source, please, writer);
+            serve.in_current_span().boxed()
+        }
+    };
+    Serving::Here(serving, permit)
 }
 
 async fn serve_info<S: wt::Session>(

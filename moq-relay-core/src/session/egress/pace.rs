@@ -79,8 +79,8 @@ pub(super) enum Order {
 
 /// What the groups on their way are told: one for each of them.
 ///
-/// It wakes nobody: the subscription and the groups are one task, which has all of them look when there
-/// is news. They stand beside the task's bell, which is looked at after each frame too.
+/// It wakes nobody: the subscription and the groups are one task, which has all of them look when
+/// there is news. They stand beside the task's bell, which is looked at after each frame too.
 #[derive(Debug, Default)]
 pub(super) struct Orders {
     bell: Arc<Bell<Told>>,
@@ -130,6 +130,7 @@ impl Clone for Orders {
     fn clone(&self) -> Self {
         Self {
             bell: self.bell.clone(),
+            // Another group has heeded nothing yet.
             heeded: 0,
         }
     }

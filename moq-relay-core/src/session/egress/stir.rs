@@ -80,8 +80,8 @@ impl<T: Send + Sync + 'static> Stir<T> {
     }
 }
 
-/// Futures that are all looked at when one of them was woken; of more than these only the woken ones
-/// are.
+/// Futures that are all looked at when one of them was woken; of more than these only the woken
+/// ones are.
 const FEW: usize = 4;
 
 /// Futures that are seldom woken: no look at them is needed to know that none was.

@@ -21,7 +21,9 @@ use crate::model::track::Latest;
 use crate::session::egress::feed::{Feed, Subscriber};
 use crate::session::egress::info_message;
 use crate::session::state::State;
+use crate::session::tally::Subscribed;
 use crate::source::Source;
+use crate::stats::Gauge;
 
 /// SUBSCRIBE_UPDATEs that count as one if they come at once.
 const UPDATES_AT_ONCE: usize = 32;
@@ -42,47 +44,53 @@ pub(super) enum Heard<S: wt::Session> {
 /// What a frame needs is in that task itself: each box on the way to it would be one more wait for
 /// memory.
 pub(in crate::session) struct Asked<S: wt::Session> {
-    state: Arc<State<S>>,
     /// What [`begin`] makes.
     begun: BoxFuture<'static, Result<Box<Feed<S>>, Ended<S>>>,
     span: Span,
-    feeding: TaskTrackerToken,
+    counted: Counted,
+}
+
+/// What counts a subscription, from its request to its end.
+struct Counted {
+    _permit: OwnedSemaphorePermit,
+    _feeding: TaskTrackerToken,
+    _subscribed: Subscribed,
+    _serving: Gauge,
 }
 
 impl<S: wt::Session> Asked<S> {
     pub(super) fn new(
         state: Arc<State<S>>,
         source: Arc<dyn Source>,
+        permit: OwnedSemaphorePermit,
         subscribe: Subscribe,
         writer: SubscribeWriter<S>,
         reader: SubscribeReader<S>,
     ) -> Self {
+        let counted = Counted {
+            _permit: permit,
+            _feeding: state.context.feeds.token(),
+            _subscribed: state.tally.subscribe(),
+            _serving: state.context.stats.gauge(|stats| &stats.subscriptions),
+        };
         let span = info_span!("subscription", id = subscribe.id, path = %subscribe.path);
-        let begun = begin(state.clone(), source, subscribe, writer, reader);
+        let begun = begin(state, source, subscribe, writer, reader);
         Self {
             begun: begun.instrument(span.clone()).boxed(),
             span,
-            feeding: state.context.feeds.token(),
-            state,
+            counted,
         }
     }
 
-    /// Serves it to its end, which the permit is held for. It enters its span by itself, unless there
-    /// is just a frame to send.
-    pub(in crate::session) fn serve(
-        self,
-        permit: Option<OwnedSemaphorePermit>,
-    ) -> impl Future<Output = ()> + Send {
+    /// Serves it to its end. It enters its span by itself, unless there is just a frame to send.
+    pub(in crate::session) fn serve(self) -> impl Future<Output = ()> + Send {
         let Self {
-            state,
             begun,
             span,
-            feeding,
+            counted,
         } = self;
         async move {
-            let _held = (feeding, permit);
-            let _subscribed = state.tally.subscribe();
-            let _serving = state.context.stats.gauge(|stats| &stats.subscriptions);
+            let _counted = counted;
             let (outcome, writer) = match begun.await {
                 Ok(feed) => {
                     let mut feed = unboxed(feed);
@@ -132,16 +140,16 @@ async fn begin<S: wt::Session>(
         min: subscribe.min,
         max: subscribe.max,
     };
-    let mut wish = asked.clone();
+    let mut wish = None;
     let mut hearing = hear(reader);
     let opened = {
-        let mut opening = pin!(open(&source, &subscribe.path, asked));
+        let mut opening = pin!(open(&source, &subscribe.path, asked.clone()));
         loop {
             tokio::select! {
                 biased;
                 heard = &mut hearing => match heard {
                     Heard::Update(update, reader) => {
-                        wish.update(&update);
+                        wish.get_or_insert_with(|| asked.clone()).update(&update);
                         hearing = hear(reader);
                     }
                     Heard::Left(left) => break left.and(Err(Error::Cancelled)),
@@ -194,8 +202,8 @@ pub(super) fn hear<S: wt::Session>(mut reader: SubscribeReader<S>) -> BoxFuture<
     hearing.boxed()
 }
 
-/// Adds what else has arrived by now to an update: each that counts by itself is work for every group
-/// on its way.
+/// Adds what else has arrived by now to an update: each that counts by itself is work for every
+/// group on its way.
 fn with_others<S: wt::Session>(
     update: &SubscribeUpdate,
     reader: &mut SubscribeReader<S>,
