@@ -1,9 +1,9 @@
-//! Our relay as a process: where it says it listens.
+//! A relay as a process: where it is to listen, and where ours says it does.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use tokio::time::timeout;
 
 use crate::process::Process;
@@ -30,6 +30,18 @@ fn address(line: &str) -> Option<SocketAddr> {
         .split(outside)
         .filter_map(|word| word.parse::<SocketAddr>().ok());
     addresses.find(|address| address.port() != 0)
+}
+
+/// A port that is free for both UDP and TCP right now.
+pub(crate) fn free_port() -> anyhow::Result<SocketAddr> {
+    for _ in 0..100 {
+        let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
+        let address = udp.local_addr()?;
+        if TcpListener::bind(address).is_ok() {
+            return Ok(address);
+        }
+    }
+    bail!("no port is free for both UDP and TCP")
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! A target that is started for one trial, and the load that it is to carry.
 
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -85,7 +85,7 @@ impl Stage {
             Target::Seed => (Folder::find()?.relay(&SEED), "fork02"),
         };
         let cert = cert::write(stage._folder.path())?;
-        let address = free_port()?;
+        let address = relay::free_port()?;
         let launch = relay
             .args(["--bind", &address.to_string(), "--dev", "--tls-cert"])
             .args([&cert.cert])
@@ -107,7 +107,10 @@ impl Stage {
         seconds: u64,
         streams: Streams,
     ) -> anyhow::Result<()> {
-        let (connections, bind) = (shape.subscribers.to_string(), free_port()?.to_string());
+        let (connections, bind) = (
+            shape.subscribers.to_string(),
+            relay::free_port()?.to_string(),
+        );
         let bare = || {
             let bare = Launch::new("bare quinn", &programs.bare);
             bare.args(["--bind", &bind, "--connections", &connections])
@@ -267,9 +270,4 @@ fn way(transport: Transport, relay: SocketAddr, root: &Path) -> [String; 2] {
         format!("--relay={scheme}://{relay}"),
         format!("--tls-root={}", root.display()),
     ]
-}
-
-fn free_port() -> anyhow::Result<SocketAddr> {
-    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
-    Ok(socket.local_addr()?)
 }

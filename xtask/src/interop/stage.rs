@@ -1,6 +1,6 @@
 //! Where a case is played: a folder, a certificate, a relay, and everyone who came.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
@@ -67,7 +67,7 @@ impl Stage {
     /// Where it ends, or is not there in time.
     pub(super) async fn open(&mut self, relay: Launch, manner: Manner) -> anyhow::Result<()> {
         if manner == Manner::Theirs {
-            self.address = free_port()?;
+            self.address = relay::free_port()?;
         }
         let relay = relay
             .args(["--dev", "--bind", &self.address.to_string(), "--tls-cert"])
@@ -143,18 +143,6 @@ impl Stage {
 /// Keeps what is of no use in a report out of what a process prints.
 fn plain(launch: Launch) -> Launch {
     launch.env("NO_COLOR", "1").env("RUST_BACKTRACE", "0")
-}
-
-/// A port that is free for both UDP and TCP right now.
-fn free_port() -> anyhow::Result<SocketAddr> {
-    for _ in 0..100 {
-        let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
-        let address = udp.local_addr()?;
-        if TcpListener::bind(address).is_ok() {
-            return Ok(address);
-        }
-    }
-    bail!("no port is free for both UDP and TCP")
 }
 
 /// Waits until a relay that does not say when it is ready answers over TCP.
