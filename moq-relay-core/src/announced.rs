@@ -3,11 +3,12 @@
 mod news;
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use moq_transfork::path::Path;
 use slab::Slab;
-use tokio_util::sync::DropGuard;
+use tokio::sync::oneshot;
 
 use crate::announced::news::News;
 use crate::error::Error;
@@ -34,8 +35,11 @@ pub struct Announced {
     /// Why there is nothing to follow.
     refusal: Option<Error>,
     /// Tells whoever feeds the set that nobody listens any more.
-    _ignored: Option<DropGuard>,
+    _listening: Option<oneshot::Sender<Infallible>>,
 }
+
+/// Resolves, to an error, once nobody listens to a set any more.
+pub(crate) type Ignored = oneshot::Receiver<Infallible>;
 
 /// The paths that are published, with those who listen.
 ///
@@ -85,7 +89,7 @@ impl Announced {
         Self {
             listener: Listener::new(&Path::default(), news),
             refusal: Some(error),
-            _ignored: None,
+            _listening: None,
         }
     }
 
@@ -221,22 +225,23 @@ impl AnnounceSet {
         Announced {
             listener,
             refusal: None,
-            _ignored: None,
+            _listening: None,
         }
     }
 
     /// Returns a listener that is told it is live only by [`live`](Self::live).
-    /// `ignored` is dropped with it.
-    pub(crate) fn follow(self: &Arc<Self>, prefix: &Path, ignored: DropGuard) -> Announced {
+    pub(crate) fn follow(self: &Arc<Self>, prefix: &Path) -> (Announced, Ignored) {
+        let (listening, ignored) = oneshot::channel();
         let mut state = self.lock();
         let listener = state.welcome(prefix, false);
         let key = state.listeners.insert(listener.clone());
         *listener.home() = Some((self.clone(), key));
-        Announced {
+        let announced = Announced {
             listener,
             refusal: None,
-            _ignored: Some(ignored),
-        }
+            _listening: Some(listening),
+        };
+        (announced, ignored)
     }
 
     fn lock(&self) -> MutexGuard<'_, SetState> {

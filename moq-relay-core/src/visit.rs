@@ -140,12 +140,12 @@ impl<S: wt::Session> Visit<S> {
         // Boxed, so that all that is around it holds a pointer.
         let mut driving = Box::pin(driver.run());
         async move {
-            let _open = open;
             let ended = tokio::select! {
                 biased;
                 ended = &mut driving => ended,
                 never = attach.run() => match never {},
             };
+            drop(open);
             match ended {
                 Err(Error::Shutdown) => Ok(()),
                 ended => ended,

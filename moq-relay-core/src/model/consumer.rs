@@ -43,8 +43,8 @@ pub struct TrackConsumer {
     waiting: Option<(u64, Instant)>,
     /// News of missing groups not told yet.
     owed: VecDeque<Gap>,
-    /// The place in another publisher's track that the reader comes from.
-    came_with: Option<Cursor>,
+    /// The place in another publisher's track that the reader comes from. Boxed, since few do.
+    came_with: Option<Box<Cursor>>,
 }
 
 /// What a track has for a reader.
@@ -265,7 +265,7 @@ impl TrackConsumer {
 
     /// What is still to come of what was asked for, to ask another publisher of the same path.
     pub(crate) fn rest(&self) -> Subscription {
-        let cursor = self.came_with.as_ref().unwrap_or(&self.cursor);
+        let cursor = self.came_with.as_deref().unwrap_or(&self.cursor);
         let mut rest = self.subscription.clone();
         rest.min = cursor.first_missing().or(rest.min);
         rest
@@ -276,7 +276,7 @@ impl TrackConsumer {
         track.owed = std::mem::take(&mut self.owed);
         let cursor = std::mem::take(&mut self.cursor);
         // A track that was lost before it began has left no place of its own.
-        track.came_with = Some(self.came_with.take().unwrap_or(cursor));
+        track.came_with = Some(self.came_with.take().unwrap_or_else(|| Box::new(cursor)));
         *self = track;
     }
 
@@ -299,7 +299,7 @@ impl TrackConsumer {
             return Err(Error::Restarted);
         }
         if place.start().is_some() {
-            self.cursor = place;
+            self.cursor = *place;
             // With a first group in the subscription the publisher tells itself what it lacks.
             if self.subscription.min.is_none() {
                 self.give_up_before(state, latest);

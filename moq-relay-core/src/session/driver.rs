@@ -131,7 +131,7 @@ impl<S: wt::Session> Driver<S> {
                 Some(done) = self.tasks.join_next() => match done {
                     Ok(Ok(Served::Over)) => {}
                     Ok(Ok(Served::Subscription(asked))) => {
-                        self.tasks.spawn(asked.serve().map(|()| Ok(Served::Over)));
+                        self.tasks.spawn(asked.serve());
                     }
                     Ok(Err(error)) => return error,
                     Err(error) => error!(%error, "a task of the session failed"),

@@ -12,7 +12,7 @@ use moq_transfork::path::Path;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use crate::announced::{AnnounceSet, Announced};
+use crate::announced::{AnnounceSet, Announced, Ignored};
 use crate::error::Error;
 use crate::model::consumer::TrackConsumer;
 use crate::model::group::{GroupConsumer, GroupProducer};
@@ -56,7 +56,7 @@ struct PeerShared {
 /// What the driver is asked to do.
 pub(super) enum Ask {
     Track(TrackProducer),
-    Announced(Path, Arc<AnnounceSet>, CancellationToken),
+    Announced(Path, Arc<AnnounceSet>, Ignored),
     Info(Path, oneshot::Sender<Result<Latest, Error>>),
     /// Until the token is cancelled, when nobody wants it any more.
     Fetch(FetchRequest, GroupProducer, CancellationToken),
@@ -264,8 +264,7 @@ impl Source for Peer {
 
     fn announced(&self, prefix: &Path) -> Announced {
         let set = Arc::new(AnnounceSet::default());
-        let ignored = CancellationToken::new();
-        let announced = set.follow(prefix, ignored.clone().drop_guard());
+        let (announced, ignored) = set.follow(prefix);
         if self
             .ask(Ask::Announced(prefix.clone(), set.clone(), ignored))
             .is_err()

@@ -41,7 +41,8 @@ pub(super) async fn report<S: wt::Session>(
         } else {
             tokio::select! {
                 () = state.sending() => {}
-                () = sleep(period) => {}
+                // Boxed: each session has the room that the largest of these waits takes.
+                () = sleep(period).boxed() => {}
             }
         }
         let total = match look(state, writer, &mut told).await {

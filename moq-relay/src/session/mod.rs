@@ -8,6 +8,7 @@ mod streams;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use quinn::crypto::rustls::HandshakeData;
 use rustls::pki_types::CertificateDer;
 use web_transport_quinn as h3;
@@ -112,8 +113,9 @@ impl wt::Session for Session {
     async fn accept_uni(&self) -> Result<RecvStream, SessionError> {
         let recv = match &self.shared.layer {
             Layer::Raw { .. } => RecvStream::Raw(self.shared.conn.accept_uni().await?),
+            // Boxed: each session waits here, and for quinn it takes half as much room.
             Layer::WebTransport { session, .. } => {
-                RecvStream::WebTransport(session.accept_uni().await?)
+                RecvStream::WebTransport(session.accept_uni().boxed().await?)
             }
         };
         self.shared.grants.group_opened(&self.shared.conn);
@@ -123,7 +125,9 @@ impl wt::Session for Session {
     async fn accept_bi(&self) -> Result<(SendStream, RecvStream), SessionError> {
         let streams = match &self.shared.layer {
             Layer::Raw { .. } => raw(self.shared.conn.accept_bi().await?),
-            Layer::WebTransport { session, .. } => web_transport(session.accept_bi().await?),
+            Layer::WebTransport { session, .. } => {
+                web_transport(session.accept_bi().boxed().await?)
+            }
         };
         self.shared.grants.request_opened(&self.shared.conn);
         Ok(streams)
@@ -189,7 +193,7 @@ impl wt::Session for Session {
     async fn closed(&self) -> SessionError {
         match &self.shared.layer {
             Layer::Raw { .. } => self.shared.conn.closed().await.into(),
-            Layer::WebTransport { session, .. } => session.closed().await.into(),
+            Layer::WebTransport { session, .. } => session.closed().boxed().await.into(),
         }
     }
 

@@ -12,8 +12,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 #[derive(Debug, Default)]
 pub(super) struct Alarm {
     timer: Option<Pin<Box<Sleep>>>,
-    /// When the timer will ring and for whom, if it is set.
-    set: Option<(Instant, Waker)>,
+    /// For whom the timer will ring, if it is set.
+    set: Option<Waker>,
 }
 
 impl Alarm {
@@ -24,15 +24,15 @@ impl Alarm {
         };
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
         match &self.set {
-            Some((at, waker)) if *at <= due && waker.will_wake(cx.waker()) => {
+            Some(waker) if timer.deadline() <= due && waker.will_wake(cx.waker()) => {
                 if !timer.is_elapsed() {
                     return Poll::Pending;
                 }
             }
             set => {
-                let at = set.as_ref().map_or(due, |(at, _)| due.min(*at));
+                let at = set.as_ref().map_or(due, |_| due.min(timer.deadline()));
                 timer.as_mut().reset(at);
-                self.set = Some((at, cx.waker().clone()));
+                self.set = Some(cx.waker().clone());
             }
         }
         let rung = timer.as_mut().poll(cx);

@@ -3,7 +3,6 @@
 
 mod backlog;
 
-use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -13,7 +12,6 @@ use futures_util::future::BoxFuture;
 use moq_transfork::message::Subscribe;
 use moq_transfork::path::Path;
 use moq_transfork::stream::{GroupWriter, SubscribeWriter};
-use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, sleep};
 use tracing::{Span, info};
 use web_transport_trait as wt;
@@ -127,7 +125,7 @@ impl<S: wt::Session> Feed<S> {
             seen: None,
             pace,
             orders,
-            lane: Lane::Idle,
+            lane: Lane::new(),
             flights: Flights::new(),
             newest: None,
             events,
@@ -143,50 +141,40 @@ impl<S: wt::Session> Feed<S> {
         feed
     }
 
-    /// Feeds the subscriber until the track ends, the subscriber leaves, or this side drains.
-    /// Returns how it ended. It enters the span by itself, unless there is just a frame to send.
-    pub(super) async fn run(&mut self, span: &Span) -> Result<(), Error> {
-        loop {
-            if let Some(ending) = self.end() {
-                return ending;
-            }
-            let has_begun = poll_fn(|cx| {
-                let newest = self.poll_newest(cx);
-                // As a rule a frame of the newest group is what the task was woken for.
-                if newest.is_pending() && !self.stir.take(cx) && !self.flights.have_finished() {
-                    return Poll::Pending;
-                }
-                let _entered = span.enter();
-                let polled = match newest {
-                    Poll::Ready(progress) => {
-                        self.progress(progress);
-                        Poll::Ready(false)
-                    }
-                    Poll::Pending => {
-                        let waker = self.stir.waker();
-                        self.poll_rest(&mut Context::from_waker(&waker))
-                    }
-                };
-                if polled.is_ready() {
-                    self.stir.again();
-                }
-                polled
-            });
-            if has_begun.await {
-                // Others have their turn between the groups of a long past.
-                consume_budget().await;
-            }
+    /// Goes on by one step. Returns true if a group has begun. It enters the span by itself, unless
+    /// there is just a frame to send.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, span: &Span) -> Poll<bool> {
+        let newest = self.poll_newest(cx);
+        // As a rule a frame of the newest group is what the task was woken for.
+        if newest.is_pending() && !self.stir.take(cx) && !self.flights.have_finished() {
+            return Poll::Pending;
         }
+        let _entered = span.enter();
+        let polled = match newest {
+            Poll::Ready(progress) => {
+                self.progress(progress);
+                Poll::Ready(false)
+            }
+            Poll::Pending => {
+                let waker = self.stir.waker();
+                self.poll_rest(&mut Context::from_waker(&waker))
+            }
+        };
+        if polled.is_ready() {
+            self.stir.again();
+        }
+        polled
     }
 
-    /// Our half of the subscribe stream, if that can still be ended.
-    pub(super) fn into_writer(self) -> Option<SubscribeWriter<S>> {
-        self.teller.into_writer()
+    /// The subscription's id and path, and our half of the subscribe stream, if that can still be
+    /// ended.
+    pub(super) fn into_parts(self) -> (u64, Path, Option<SubscribeWriter<S>>) {
+        (self.id, self.path, self.teller.into_writer())
     }
 
-    /// How the subscription ends, if nothing is on its way any more and everything was told to
-    /// whoever still listens.
-    fn end(&mut self) -> Option<Result<(), Error>> {
+    /// How the subscription ends, once it is to and nothing is on its way any more, and everything
+    /// was told to whoever still listens.
+    pub(super) fn end(&mut self) -> Option<Result<(), Error>> {
         self.ending.as_ref()?;
         self.await_acknowledgements(Duration::ZERO, Instant::now());
         let is_over = self.flights.is_empty() && (self.teller.is_quiet() || self.pace.ended);
@@ -406,7 +394,7 @@ impl<S: wt::Session> Feed<S> {
         };
         match self.source.track(&self.path, self.track.rest()) {
             Ok(track) => {
-                info!("subscription moves to another publisher");
+                info!(id = self.id, path = %self.path, "subscription moves to another publisher");
                 self.track.move_to(track);
             }
             Err(_nobody) => self.ending = Some(Err(error)),

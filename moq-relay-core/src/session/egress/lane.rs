@@ -18,15 +18,22 @@ use crate::session::state::State;
 ///
 /// The group is chosen only once its stream is open, so that a peer that grants few streams gets
 /// the group that is best by then, and a stale one never costs a stream.
-pub(super) enum Lane<S: wt::Session> {
-    Idle,
-    Opening {
-        stream: BoxFuture<'static, Result<GroupWriter<S>, Error>>,
-        since: Instant,
-    },
+pub(super) struct Lane<S: wt::Session> {
+    /// Boxed: as a rule a stream opens at once.
+    opening: Option<Box<Opening<S>>>,
+}
+
+/// A stream that is being opened.
+struct Opening<S: wt::Session> {
+    stream: BoxFuture<'static, Result<GroupWriter<S>, Error>>,
+    since: Instant,
 }
 
 impl<S: wt::Session> Lane<S> {
+    pub(super) fn new() -> Self {
+        Self { opening: None }
+    }
+
     /// Opens a stream, which it does at once as a rule; if not, it begins to. Not to be called while
     /// one is being opened.
     pub(super) fn open(
@@ -39,39 +46,36 @@ impl<S: wt::Session> Lane<S> {
             return Poll::Ready(opened);
         }
         let state = state.clone();
-        *self = Self::Opening {
+        self.opening = Some(Box::new(Opening {
             stream: async move { state.open_group().await }.boxed(),
             since: Instant::now(),
-        };
+        }));
         self.poll(cx)
     }
 
     pub(super) fn is_opening(&self) -> bool {
-        matches!(self, Self::Opening { .. })
+        self.opening.is_some()
     }
 
     /// Waits for the stream that is being opened.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<GroupWriter<S>, Error>> {
-        let Self::Opening { stream, .. } = self else {
+        let Some(opening) = &mut self.opening else {
             return Poll::Pending;
         };
-        let opened = ready!(stream.as_mut().poll(cx));
-        *self = Self::Idle;
+        let opened = ready!(opening.stream.as_mut().poll(cx));
+        self.opening = None;
         Poll::Ready(opened)
     }
 
     /// When a stream will have been opening for so long, if one is.
     pub(super) fn overdue(&self, time: Duration) -> Option<Instant> {
-        match self {
-            Self::Opening { since, .. } => Some(*since + time),
-            Self::Idle => None,
-        }
+        self.opening.as_ref().map(|opening| opening.since + time)
     }
 
     /// Counts the time that a stream has been opening from now.
     pub(super) fn wait_again(&mut self) {
-        if let Self::Opening { since, .. } = self {
-            *since = Instant::now();
+        if let Some(opening) = &mut self.opening {
+            opening.since = Instant::now();
         }
     }
 }

@@ -50,7 +50,7 @@ enum Serving<S: wt::Session> {
 /// Serves one request, once it has arrived, unless it is for a subscription. An error of one stream
 /// is that stream's own affair; only a stream of a type that does not exist ends the session.
 ///
-/// It enters the span it is called in by itself, as far as the request has no span of its own.
+/// It enters the span it is called in by itself.
 pub(super) fn serve<S: wt::Session>(
     state: Arc<State<S>>,
     source: Option<Arc<dyn Source>>,

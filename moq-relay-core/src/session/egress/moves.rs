@@ -18,8 +18,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(super) struct Moves {
     /// Publishers that were tried since a group last came.
     tried: u32,
-    /// How the last one was lost, until the next one is tried.
-    lost: Option<Error>,
+    /// How the last one was lost, until the next one is tried. Boxed, since it seldom is.
+    lost: Option<Box<Error>>,
 }
 
 impl Moves {
@@ -37,7 +37,7 @@ impl Moves {
         if self.tried == MAX {
             return Err(error);
         }
-        self.lost = Some(error);
+        self.lost = Some(Box::new(error));
         Ok(match self.tried {
             0 => Duration::ZERO,
             tried => PAUSE * 2_u32.pow(tried - 1),
@@ -52,7 +52,7 @@ impl Moves {
     /// The next publisher is tried: returns how the last one was lost.
     pub(super) fn begin(&mut self) -> Option<Error> {
         self.tried += 1;
-        self.lost.take()
+        self.lost.take().map(|error| *error)
     }
 
     /// A group has come.

@@ -1,5 +1,6 @@
 //! Serves SUBSCRIBE: from the request to the feed of groups.
 
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use moq_transfork::stream::{SubscribeReader, SubscribeWriter};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::coop::consume_budget;
 use tokio_util::task::task_tracker::TaskTrackerToken;
-use tracing::{Instrument, Span, debug, info, info_span};
+use tracing::{Instrument, Span, debug, info};
 use web_transport_trait as wt;
 
 use crate::error::Error;
@@ -19,7 +20,7 @@ use crate::model::consumer::TrackConsumer;
 use crate::model::subscription::Subscription;
 use crate::model::track::Latest;
 use crate::session::egress::feed::{Feed, Subscriber};
-use crate::session::egress::info_message;
+use crate::session::egress::{Served, info_message};
 use crate::session::state::State;
 use crate::session::tally::Subscribed;
 use crate::source::Source;
@@ -44,8 +45,9 @@ pub(super) enum Heard<S: wt::Session> {
 /// What a frame needs is in that task itself: each box on the way to it would be one more wait for
 /// memory.
 pub(in crate::session) struct Asked<S: wt::Session> {
-    /// What [`begin`] makes.
-    begun: BoxFuture<'static, Result<Box<Feed<S>>, Ended<S>>>,
+    /// What [`begin`] makes, unless the subscription ended before.
+    begun: BoxFuture<'static, Option<Box<Feed<S>>>>,
+    /// The session's.
     span: Span,
     counted: Counted,
 }
@@ -73,8 +75,14 @@ impl<S: wt::Session> Asked<S> {
             _subscribed: state.tally.subscribe(),
             _serving: state.context.stats.gauge(|stats| &stats.subscriptions),
         };
-        let span = info_span!("subscription", id = subscribe.id, path = %subscribe.path);
-        let begun = begin(state, source, subscribe, writer, reader);
+        let begun = async move {
+            let (id, path) = (subscribe.id, subscribe.path.clone());
+            let begun = begin(state, source, subscribe, writer, reader).await;
+            begun
+                .map_err(|(outcome, writer)| end(id, &path, outcome, writer))
+                .ok()
+        };
+        let span = Span::current();
         Self {
             begun: begun.instrument(span.clone()).boxed(),
             span,
@@ -83,35 +91,50 @@ impl<S: wt::Session> Asked<S> {
     }
 
     /// Serves it to its end. It enters its span by itself, unless there is just a frame to send.
-    pub(in crate::session) fn serve(self) -> impl Future<Output = ()> + Send {
+    pub(in crate::session) fn serve(self) -> impl Future<Output = Result<Served<S>, Error>> + Send {
         let Self {
             begun,
             span,
             counted,
         } = self;
         async move {
-            let _counted = counted;
-            let (outcome, writer) = match begun.await {
-                Ok(feed) => {
-                    let mut feed = unboxed(feed);
-                    (feed.run(&span).await, feed.into_writer())
+            let Some(feed) = begun.await else {
+                return Ok(Served::Over);
+            };
+            let mut feed = unboxed(feed);
+            let outcome = loop {
+                if let Some(outcome) = feed.end() {
+                    break outcome;
                 }
-                Err(ended) => ended,
+                if poll_fn(|cx| feed.poll(cx, &span)).await {
+                    // Others have their turn between the groups of a long past.
+                    consume_budget().await;
+                }
             };
             let _entered = span.enter();
-            end(outcome, writer);
+            let (id, path, writer) = feed.into_parts();
+            end(id, &path, outcome, writer);
+            // Here and not in a variable of its own, which would be a second place for it.
+            drop(counted);
+            Ok(Served::Over)
         }
     }
 }
 
-fn end<S: wt::Session>(outcome: Result<(), Error>, writer: Option<SubscribeWriter<S>>) {
+/// Ends the subscribe stream as its subscription has ended.
+fn end<S: wt::Session>(
+    id: u64,
+    path: &Path,
+    outcome: Result<(), Error>,
+    writer: Option<SubscribeWriter<S>>,
+) {
     match outcome {
         Ok(()) | Err(Error::Cancelled) => {
-            debug!("subscription ends");
+            debug!(id, %path, "subscription ends");
             let _gone = writer.map(|mut writer| writer.finish());
         }
         Err(error) => {
-            info!(%error, "subscription fails");
+            info!(id, %path, %error, "subscription fails");
             if let Some(writer) = writer {
                 writer.abort(error.code());
             }
@@ -163,7 +186,7 @@ async fn begin<S: wt::Session>(
         Ok(opened) => opened,
         Err(error) => return Err((Err(error), Some(writer))),
     };
-    info!(latest = latest.latest, "subscribed");
+    info!(id = subscribe.id, path = %subscribe.path, latest = latest.latest, "subscribed");
     if let Err(error) = writer.info(&info_message(latest.clone())).await {
         return Err((Err(error.into()), Some(writer)));
     }

@@ -111,7 +111,7 @@ impl<S: wt::Session> Feed<S> {
         let Err(error) = delivered.outcome else {
             return;
         };
-        debug!(group = sequence, %error, "group given up");
+        debug!(id = self.id, group = sequence, %error, "group given up");
         if !self.pace.ended {
             self.teller.tell(Gap {
                 groups: sequence..=sequence,
