@@ -4,6 +4,7 @@ mod news;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use moq_transfork::path::Path;
@@ -12,7 +13,7 @@ use tokio::sync::oneshot;
 
 use crate::announced::news::News;
 use crate::error::Error;
-use crate::shared::{Shared, lock};
+use crate::shared::{Seat, Shared, lock};
 
 /// News of a path, in the words of draft-03, ANNOUNCE.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +33,7 @@ pub enum Announcement {
 #[derive(Debug)]
 pub struct Announced {
     listener: Arc<Listener>,
+    seat: Seat,
     /// Why there is nothing to follow.
     refusal: Option<Error>,
     /// Tells whoever feeds the set that nobody listens any more.
@@ -68,13 +70,12 @@ impl Announced {
     /// Returns the next piece of news, waiting for it; `None` once the source is gone and all was
     /// told. Cancel-safe.
     pub async fn next(&mut self) -> Option<Announcement> {
-        self.listener
-            .news
-            .wait(|news| match news.pop() {
-                Some(announcement) => Some(Some(announcement)),
-                None => news.closed.then_some(None),
-            })
-            .await
+        let Self { listener, seat, .. } = self;
+        let next = |news: &mut News| match news.pop() {
+            Some(announcement) => Some(Some(announcement)),
+            None => news.closed.then_some(None),
+        };
+        poll_fn(|cx| listener.news.poll(seat, cx, next)).await
     }
 
     /// Returns the next piece of news if there is one already.
@@ -88,6 +89,7 @@ impl Announced {
         news.closed = true;
         Self {
             listener: Listener::new(&Path::default(), news),
+            seat: Seat::default(),
             refusal: Some(error),
             _listening: None,
         }
@@ -105,6 +107,7 @@ impl Announced {
 
 impl Drop for Announced {
     fn drop(&mut self) {
+        self.listener.news.leave(&mut self.seat);
         self.listener.leave();
     }
 }
@@ -224,6 +227,7 @@ impl AnnounceSet {
         *listener.home() = Some((self.clone(), key));
         Announced {
             listener,
+            seat: Seat::default(),
             refusal: None,
             _listening: None,
         }
@@ -234,10 +238,13 @@ impl AnnounceSet {
         let (listening, ignored) = oneshot::channel();
         let mut state = self.lock();
         let listener = state.welcome(prefix, false);
+        // As a rule nobody else will listen.
+        state.listeners.reserve_exact(1);
         let key = state.listeners.insert(listener.clone());
         *listener.home() = Some((self.clone(), key));
         let announced = Announced {
             listener,
+            seat: Seat::default(),
             refusal: None,
             _listening: Some(listening),
         };

@@ -248,8 +248,8 @@ fn serve(
         Via::WebTransport(path) => info!(via = "webtransport", ?path, "connected"),
         Via::Quic => info!(via = "quic", "connected"),
     }
-    let visitor = visitor(&session, has_roots);
     async move {
+        let visitor = visitor(&session, has_roots);
         match cluster.serve(session.clone(), visitor).await {
             Ok(()) => info!("disconnected"),
             Err(error) => info!(%error, "disconnected"),

@@ -12,7 +12,6 @@ use moq_transfork::setup::{SessionReader, SessionWriter};
 use moq_transfork::stream::{AnnounceReader, AnnounceRequest, Request};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
-use tokio_util::sync::DropGuard;
 use tracing::{Instrument, Span, debug, error};
 use web_transport_trait::{self as wt, Stats as _};
 
@@ -20,7 +19,7 @@ use crate::error::Error;
 use crate::session::context::Context;
 use crate::session::egress::Served;
 use crate::session::inbox::{Errand, Inbox, Outlet};
-use crate::session::peer::{Ask, Peer};
+use crate::session::peer::{Ask, Gone, Peer};
 use crate::session::state::State;
 use crate::session::tally::Tally;
 use crate::session::{SetUp, egress, ingest, rate};
@@ -36,7 +35,7 @@ const MAX_HUSH: Duration = Duration::from_millis(250);
 pub struct Driver<S: wt::Session> {
     /// Dropped before the tasks: their tracks end when they let go of them, and readers of those tracks
     /// must then find the peer gone.
-    gone: DropGuard,
+    gone: Gone,
     state: Arc<State<S>>,
     peer: Peer,
     publish: Option<Arc<dyn Source>>,
@@ -69,7 +68,7 @@ pub(crate) fn start<S: wt::Session>(
     let state = State::new(session, dialect, context, tally, inbox.clone());
     let state = Arc::new(state);
     let mut driver = Driver {
-        gone: gone.drop_guard(),
+        gone,
         state: state.clone(),
         peer: peer.clone(),
         publish,

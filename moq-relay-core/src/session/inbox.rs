@@ -1,6 +1,7 @@
 //! What a session's driver is to do.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -9,7 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::error::Error;
 use crate::session::peer::Ask;
-use crate::shared::Shared;
+use crate::shared::{Seat, Shared};
 
 /// Requests to a peer that wait for its driver. More than this fail at once.
 const MAX_ASKS: usize = 1024;
@@ -48,7 +49,10 @@ pub(super) enum Errand {
 }
 
 /// The driver's end. Dropping it throws away what waits, and nothing gets in any more.
-pub(super) struct Outlet(Arc<Inbox>);
+pub(super) struct Outlet {
+    inbox: Arc<Inbox>,
+    seat: Seat,
+}
 
 impl Inbox {
     /// Puts in what the handle asks.
@@ -104,12 +108,14 @@ impl Inbox {
 impl Outlet {
     /// Takes the other end of an inbox, which has just one.
     pub(super) fn new(inbox: Arc<Inbox>) -> Self {
-        Self(inbox)
+        let seat = Seat::default();
+        Self { inbox, seat }
     }
 
     /// Waits for the next thing to do. Cancel-safe.
-    pub(super) async fn next(&self) -> Errand {
-        self.0.waiting.wait(Waiting::next).await
+    pub(super) async fn next(&mut self) -> Errand {
+        let Self { inbox, seat } = self;
+        poll_fn(|cx| inbox.waiting.poll(seat, cx, Waiting::next)).await
     }
 }
 
@@ -136,7 +142,7 @@ impl Drop for Outlet {
         };
         // What waited is dropped outside the lock, and may want to put something in.
         let _rest = self
-            .0
+            .inbox
             .waiting
             .change(|waiting| std::mem::replace(waiting, over));
     }

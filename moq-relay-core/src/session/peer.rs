@@ -49,9 +49,10 @@ struct PeerShared {
     tracks: Mutex<HashMap<Path, WeakTrack>>,
     shelf: Shelf,
     inbox: Arc<Inbox>,
-    /// Cancelled when the driver ends.
-    gone: CancellationToken,
 }
+
+/// Says when it is dropped that the session has ended.
+pub(super) struct Gone(Arc<Tally>);
 
 /// What the driver is asked to do.
 pub(super) enum Ask {
@@ -68,8 +69,7 @@ impl Peer {
         context: Arc<Context>,
         tally: Arc<Tally>,
         inbox: Arc<Inbox>,
-    ) -> (Self, CancellationToken) {
-        let gone = CancellationToken::new();
+    ) -> (Self, Gone) {
         let shared = PeerShared {
             dialect,
             tally,
@@ -77,8 +77,8 @@ impl Peer {
             tracks: Mutex::default(),
             shelf: Shelf::default(),
             inbox,
-            gone: gone.clone(),
         };
+        let gone = Gone(shared.tally.clone());
         (
             Self {
                 shared: Arc::new(shared),
@@ -159,7 +159,8 @@ impl Peer {
 
     /// Waits until the session has ended.
     pub async fn closed(&self) {
-        self.shared.gone.cancelled().await;
+        let gone = |state: &mut TallyState| state.gone.then_some(());
+        self.shared.tally.state.wait(gone).await;
     }
 
     /// Forgets a track that has ended, unless another took its place. Its whole groups stay to be
@@ -188,7 +189,7 @@ impl Peer {
     }
 
     fn ask(&self, ask: Ask) -> Result<(), Error> {
-        if self.shared.gone.is_cancelled() {
+        if self.shared.tally.state.lock().gone {
             return Err(Error::Dropped);
         }
         self.shared.inbox.ask(ask)
@@ -283,6 +284,12 @@ impl Source for Peer {
         request: &'a FetchRequest,
     ) -> BoxFuture<'a, Result<GroupConsumer, Error>> {
         self.ask_fetch(request).boxed()
+    }
+}
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        self.0.state.change(|state| state.gone = true);
     }
 }
 

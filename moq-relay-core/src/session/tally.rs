@@ -19,6 +19,8 @@ pub(crate) struct TallyState {
     pub(crate) live: bool,
     /// What the peer publishes is not wanted any more.
     pub(crate) retired: bool,
+    /// The session has ended.
+    pub(crate) gone: bool,
     /// Requests for announcements of ours that are being served.
     pub(crate) followers: usize,
     /// True once there was one.

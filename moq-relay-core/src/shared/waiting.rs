@@ -62,7 +62,7 @@ impl Waiting {
     /// Adds a task; the key is for [`update`](Self::update) and [`remove`](Self::remove).
     pub(super) fn insert(&mut self, waker: &Waker) -> usize {
         if self.tasks.capacity() == 0 {
-            self.tasks.reserve_exact(self.waited);
+            self.tasks.reserve_exact(self.waited.max(1));
         }
         let thread = thread::current().id();
         let is_home = |home: &Home| home.thread == thread;

@@ -83,7 +83,11 @@ impl<S: wt::Session> Delivery<S> {
 
     /// Sends everything that is there, in one write each time there is more, and the end.
     async fn send_all(&mut self, subscribe: u64) -> Result<(), Error> {
-        while let Some(bytes) = poll_fn(|cx| self.poll_bytes(cx, subscribe)).await? {
+        loop {
+            // Not `while let`, which would hold what it has looked at during the write.
+            let Some(bytes) = poll_fn(|cx| self.poll_bytes(cx, subscribe)).await? else {
+                break;
+            };
             let Self {
                 writer,
                 group,
