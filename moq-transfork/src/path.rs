@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// The most parts a path may have.
 pub const MAX_PARTS: usize = 32;
@@ -18,8 +18,11 @@ pub const MAX_TEXT_BYTES: usize = MAX_BYTES + MAX_PARTS - 1;
 /// one contiguous range that begins with the prefix itself. The empty path is the prefix of all.
 ///
 /// Draft-03: Path.
-#[derive(Clone, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Path(Arc<Inner>);
+
+/// All empty paths share this one.
+static EMPTY: LazyLock<Path> = LazyLock::new(|| Path(Arc::default()));
 
 #[derive(PartialEq, Eq, Hash, Default)]
 struct Inner {
@@ -147,6 +150,12 @@ impl Ord for Path {
 impl PartialOrd for Path {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
+    }
+}
+
+impl Default for Path {
+    fn default() -> Self {
+        EMPTY.clone()
     }
 }
 

@@ -8,8 +8,9 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, TryFutureExt};
 use moq_transfork::code::Code;
+use moq_transfork::path::Path;
 use moq_transfork::setup::{SessionReader, SessionWriter};
-use moq_transfork::stream::{AnnounceReader, AnnounceRequest, Request};
+use moq_transfork::stream::Request;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tracing::{Instrument, Span, debug, error};
@@ -19,6 +20,7 @@ use crate::error::Error;
 use crate::session::context::Context;
 use crate::session::egress::Served;
 use crate::session::inbox::{Errand, Inbox, Outlet};
+use crate::session::ingest::announce::Following;
 use crate::session::peer::{Ask, Gone, Peer};
 use crate::session::state::State;
 use crate::session::tally::Tally;
@@ -43,19 +45,18 @@ pub struct Driver<S: wt::Session> {
     tasks: Tasks<S>,
     /// Follows the session stream. It is no task, so that the stream outlives those.
     control: BoxFuture<'static, Error>,
-    /// An announce stream that the set-up has opened already.
-    announced: Option<Box<(AnnounceRequest<S>, AnnounceReader<S>)>>,
 }
 
 /// The tasks of a session. One that ends may leave a subscription to be served.
 type Tasks<S> = JoinSet<Result<Served<S>, Error>>;
 
-/// Makes the two halves of a session that is set up.
+/// Makes the two halves of a session that is set up, and what follows everything that the peer
+/// announces.
 pub(crate) fn start<S: wt::Session>(
     set_up: SetUp<S>,
     publish: Option<Arc<dyn Source>>,
     context: Arc<Context>,
-) -> (Peer, Driver<S>) {
+) -> (Peer, Driver<S>, Following<S>) {
     let SetUp {
         session,
         established,
@@ -74,16 +75,18 @@ pub(crate) fn start<S: wt::Session>(
         publish,
         errands: Outlet::new(inbox),
         tasks: JoinSet::new(),
-        control: control(state, established.updates, established.control),
-        announced: None,
+        control: control(state.clone(), established.updates, established.control),
     };
-    if let Some(detected) = detected {
-        driver.announced = Some(Box::new(detected.announce));
-        for pending in detected.pending {
-            driver.serve(async move { Ok(pending.accept().await?) }.boxed());
+    let following = match detected {
+        Some(detected) => {
+            for pending in detected.pending {
+                driver.serve(async move { Ok(pending.accept().await?) }.boxed());
+            }
+            Following::on(state, detected.announce)
         }
-    }
-    (peer, driver)
+        None => Following::new(state, Path::default()),
+    };
+    (peer, driver, following)
 }
 
 impl<S: wt::Session> Driver<S> {
@@ -188,12 +191,8 @@ impl<S: wt::Session> Driver<S> {
                 self.spawn(ingest::subscribe::run(state, self.peer.clone(), track))
             }
             Ask::Announced(prefix, set, ignored) => {
-                let opened = if prefix.is_empty() {
-                    self.announced.take()
-                } else {
-                    None
-                };
-                self.spawn(ingest::announce::run(state, prefix, set, ignored, opened));
+                let following = Following::new(state, prefix);
+                self.spawn(ingest::announce::run(following, set, ignored));
             }
             Ask::Info(path, reply) => self.spawn(ingest::request::info(state, path, reply)),
             Ask::Fetch(fetch, group, unwanted) => {

@@ -6,14 +6,14 @@ use std::future::pending;
 use std::sync::Arc;
 
 use moq_transfork::dialect::Dialect;
+use moq_transfork::message::Announce;
 use moq_transfork::path::Path;
 use tracing::{debug, info, warn};
+use web_transport_trait as wt;
 
-use crate::announced::Announcement;
 use crate::origin::{Locality, Origin, Route, Standing, View};
 use crate::role::{NodeName, Role, is_internal};
-use crate::session::{Context, Peer};
-use crate::source::Source;
+use crate::session::{Context, Following, Peer};
 use crate::stats::Gauge;
 use crate::visit::Claims;
 
@@ -66,44 +66,50 @@ impl Attach {
 
     /// Follows the peer until it is not wanted any more. When the future is dropped the routes go
     /// too.
-    pub(super) async fn run(mut self: Box<Self>) -> Infallible {
-        if self.role() != Role::Member {
-            let peer = self.peer.clone();
-            tokio::select! {
-                biased;
-                () = peer.retired() => {}
-                () = self.follow() => {}
+    pub(super) fn run<S: wt::Session>(
+        mut self: Box<Self>,
+        following: Following<S>,
+    ) -> impl Future<Output = Infallible> + Send {
+        let peer = self.peer.clone();
+        // Not an async function, which would hold its arguments twice.
+        async move {
+            if self.role() != Role::Member {
+                tokio::select! {
+                    biased;
+                    () = peer.retired() => {}
+                    () = following.each(|announce| self.hear(announce)) => {}
+                }
+                self.end_all();
             }
-            for path in std::mem::take(&mut self.routes)
-                .into_keys()
-                .collect::<Vec<_>>()
-            {
-                self.ended(&path);
-            }
-        }
-        pending().await
-    }
-
-    async fn follow(&mut self) {
-        let mut announced = self.peer.announced(&Path::default());
-        while let Some(announcement) = announced.next().await {
-            debug!(?announcement, "peer announces");
-            match announcement {
-                Announcement::Active(path) => self.active(path),
-                Announcement::Ended(path) => self.ended(&path),
-                Announcement::Live => self.peer.set_live(),
-            }
+            pending().await
         }
     }
 
-    fn active(&mut self, path: Path) {
+    /// Takes an announcement in. Returns false if it makes no sense.
+    fn hear(&mut self, announce: &Announce) -> bool {
+        debug!(?announce, "peer announces");
+        match announce {
+            Announce::Active(path) => self.active(path),
+            Announce::Ended(path) => self.ended(path),
+            Announce::Live => {
+                self.peer.set_live();
+                true
+            }
+        }
+    }
+
+    fn active(&mut self, path: &Path) -> bool {
+        if self.routes.contains_key(path) {
+            return false;
+        }
         let role = self.role();
-        let route = if is_internal(&path) {
-            self.internal(&role, &path)
+        let route = if is_internal(path) {
+            self.internal(&role, path)
         } else {
-            self.public(&role, &path)
+            self.public(&role, path)
         };
-        self.routes.insert(path, route);
+        self.routes.insert(path.clone(), route);
+        true
     }
 
     fn public(&self, role: &Role, path: &Path) -> Option<Route> {
@@ -159,12 +165,22 @@ impl Attach {
         }
     }
 
-    fn ended(&mut self, path: &Path) {
-        let ended = self.routes.remove(path);
+    fn end_all(&mut self) {
+        let paths: Vec<_> = self.routes.keys().cloned().collect();
+        for path in &paths {
+            self.ended(path);
+        }
+    }
+
+    fn ended(&mut self, path: &Path) -> bool {
+        let Some(ended) = self.routes.remove(path) else {
+            return false;
+        };
         drop(ended);
         // Readers go where the path is still to be had.
         if self.origin.contains(path) {
             self.peer.supersede(path);
         }
+        true
     }
 }

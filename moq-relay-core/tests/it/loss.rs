@@ -7,7 +7,7 @@ use moq_relay_core::limits::Limits;
 use moq_relay_core::memory::Config;
 use moq_relay_core::model::cache::Cache;
 use moq_relay_core::model::subscription::Subscription;
-use moq_relay_core::model::track::TrackInfo;
+use moq_relay_core::model::track::{TrackInfo, TrackProducer};
 use moq_relay_core::origin::{Locality, Origin};
 use moq_relay_core::source::Source;
 use moq_relay_core::tracks::Tracks;
@@ -215,6 +215,29 @@ async fn a_subscription_moves_to_another_publisher_at_a_group_boundary() {
     sleep(Duration::from_secs(60)).await;
     assert_eq!(downstream.gaps().await, [(5, 5, Code::DROPPED)]);
     assert_eq!(world.stats().await.subscriptions, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_publisher_that_is_given_up_leaves_its_place_to_another() {
+    let mut world = World::new();
+    let staying = world.client(Dialect::Draft03).await;
+    let (leaving, handle) = world.client_and_handle().await;
+    let tracks = [&staying, &leaving].map(|peer| peer.publish("clock"));
+    settle().await;
+    let viewer = world.client(Dialect::Draft03).await;
+    let mut reader = viewer.subscribe("clock");
+    tracks.iter().for_each(|track| write_groups(track, [0]));
+    assert_eq!(read_all(&mut reader).await, groups([0]));
+    let demand = |track: &TrackProducer| track.demand().is_some();
+    assert_eq!(tracks.each_ref().map(demand), [false, true]);
+
+    handle.retire();
+    settle().await;
+    assert_eq!(tracks.each_ref().map(demand), [true, false]);
+    tracks.iter().for_each(|track| write_groups(track, [1]));
+    assert_eq!(read_all(&mut reader).await, groups([1]));
+    assert_eq!(world.relay.origin().len(), 1);
+    assert_eq!(world.stats().await.sessions, 3);
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::join;
 use moq_relay_core::announced::Announcement;
 use moq_relay_core::error::Error;
 use moq_relay_core::limits::Limits;
@@ -100,6 +101,19 @@ impl World {
     pub(crate) fn serve(&mut self, server: memory::Session) {
         let relay = self.relay.clone();
         self.served.spawn(async move { relay.serve(server).await });
+    }
+
+    /// Connects a peer, and returns the relay's handle to it too.
+    pub(crate) async fn client_and_handle(&mut self) -> (Client, Peer) {
+        let (transport, server) = memory::pair(memory::Config::default());
+        let relay = self.relay.clone();
+        let accept = relay.accept(server, ServeOptions::default());
+        let connect = self.connect(transport, Dialect::Draft03);
+        let (visit, client) = soon(join(accept, connect)).await;
+        let visit = visit.expect("the peer says hello");
+        let handle = visit.peer().clone();
+        self.served.spawn(visit.run());
+        (client.expect("the relay accepts"), handle)
     }
 
     /// Connects a peer that speaks `dialect`.

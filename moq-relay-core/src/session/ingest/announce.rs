@@ -1,12 +1,15 @@
 //! Asks a peer which paths it publishes.
 
+use std::future::ready;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use moq_transfork::filter::Filter;
 use moq_transfork::message::Announce;
 use moq_transfork::path::Path;
 use moq_transfork::stream::{AnnounceReader, AnnounceRequest, announce};
+use tokio::task::coop::consume_budget;
 use tracing::{debug, warn};
 use web_transport_trait as wt;
 
@@ -15,68 +18,112 @@ use crate::error::Error;
 use crate::session::state::State;
 
 /// Both halves of the stream. Boxed, since futures keep a copy of what is moved through them.
-type Opened<S> = (AnnounceRequest<S>, AnnounceReader<S>);
+type Opened<S> = Box<(AnnounceRequest<S>, AnnounceReader<S>)>;
 
-/// Follows the peer's announcements below `prefix` into `set`, which is empty, until nobody listens
-/// there any more. An end of the stream ends every path.
-pub(in crate::session) fn run<S: wt::Session>(
+/// What a peer announces below a prefix.
+pub(crate) struct Following<S: wt::Session> {
     state: Arc<State<S>>,
-    prefix: Path,
-    set: Arc<AnnounceSet>,
-    ignored: Ignored,
-    opened: Option<Box<Opened<S>>>,
-) -> impl Future<Output = Result<(), Error>> + Send {
-    let opening = match opened {
-        Some(opened) => std::future::ready(Ok(opened)).boxed(),
-        None => open(state.clone(), prefix).boxed(),
-    };
-    // Not an async function, which would hold its arguments twice: there is one for every peer.
-    async move {
-        let follow = async {
-            let mut opened = opening.await?;
-            while let Some(announce) = opened.1.next().await? {
-                take_in(&state, &set, &announce);
-            }
-            Ok::<_, Error>(())
-        };
-        tokio::select! {
-            biased;
-            _nobody = ignored => {}
-            followed = follow => {
-                if let Err(error) = followed {
-                    debug!(%error, "peer's announcements end");
+    /// Opens the stream.
+    opening: BoxFuture<'static, Result<Opened<S>, Error>>,
+}
+
+impl<S: wt::Session> Following<S> {
+    pub(in crate::session) fn new(state: Arc<State<S>>, prefix: Path) -> Self {
+        let opening = open(state.clone(), prefix).boxed();
+        Self { state, opening }
+    }
+
+    /// On a stream that is open already.
+    pub(in crate::session) fn on(
+        state: Arc<State<S>>,
+        opened: (AnnounceRequest<S>, AnnounceReader<S>),
+    ) -> Self {
+        let opening = ready(Ok(Box::new(opened))).boxed();
+        Self { state, opening }
+    }
+
+    /// Hands over each announcement, until there are no more. `take` returns false for one that makes
+    /// no sense: a path that is announced already, or one that ends and was not announced.
+    pub(crate) fn each(
+        self,
+        mut take: impl FnMut(&Announce) -> bool + Send,
+    ) -> impl Future<Output = ()> + Send {
+        let Self { state, opening } = self;
+        // Not an async function, which would hold its arguments twice: there is one for every peer.
+        async move {
+            let each = async {
+                let mut opened = opening.await?;
+                let mut known = 0;
+                loop {
+                    // Others have their turn, however many have arrived.
+                    consume_budget().await;
+                    let Some(announce) = opened.1.next().await? else {
+                        return Ok::<_, Error>(());
+                    };
+                    take_in(&state, &announce, &mut known, &mut take);
                 }
+            };
+            if let Err(error) = each.await {
+                debug!(%error, "peer's announcements end");
             }
         }
-        set.close();
-        Ok(())
     }
 }
 
-fn take_in<S: wt::Session>(state: &State<S>, set: &AnnounceSet, announce: &Announce) {
-    let stats = &state.context.stats;
-    if *announce != Announce::Live {
-        state.tally.received.add(1);
-        stats.announcements_received.add(1);
-    }
-    let sensible = match announce {
-        Announce::Active(path) => {
-            set.len() < state.context.limits.max_announced && set.insert(path)
-        }
+/// Follows the peer's announcements into `set`, which is empty, until nobody listens there any
+/// more. An end of the stream ends every path.
+pub(in crate::session) async fn run<S: wt::Session>(
+    following: Following<S>,
+    set: Arc<AnnounceSet>,
+    ignored: Ignored,
+) -> Result<(), Error> {
+    let follow = following.each(|announce| match announce {
+        Announce::Active(path) => set.insert(path),
         Announce::Ended(path) => set.remove(path),
         Announce::Live => {
             set.live();
             true
         }
+    });
+    tokio::select! {
+        biased;
+        _nobody = ignored => {}
+        () = follow => {}
+    }
+    set.close();
+    Ok(())
+}
+
+/// Hands one announcement over, unless it is one too many, and keeps count of the paths.
+fn take_in<S: wt::Session>(
+    state: &State<S>,
+    announce: &Announce,
+    known: &mut usize,
+    take: &mut impl FnMut(&Announce) -> bool,
+) {
+    let stats = &state.context.stats;
+    if *announce != Announce::Live {
+        state.tally.received.add(1);
+        stats.announcements_received.add(1);
+    }
+    let too_many = *known >= state.context.limits.max_announced;
+    let sensible = match announce {
+        Announce::Active(_) if too_many => false,
+        Announce::Active(_) | Announce::Ended(_) | Announce::Live => take(announce),
     };
-    // One too many, active twice, or ended without active: the others stay.
-    if !sensible {
-        stats.announce_errors.add(1);
-        warn!("peer's announcement makes no sense and is passed over");
+    match announce {
+        // The others stay.
+        _ if !sensible => {
+            stats.announce_errors.add(1);
+            warn!("peer's announcement makes no sense and is passed over");
+        }
+        Announce::Active(_) => *known += 1,
+        Announce::Ended(_) => *known -= 1,
+        Announce::Live => {}
     }
 }
 
-async fn open<S: wt::Session>(state: Arc<State<S>>, prefix: Path) -> Result<Box<Opened<S>>, Error> {
+async fn open<S: wt::Session>(state: Arc<State<S>>, prefix: Path) -> Result<Opened<S>, Error> {
     let opened = announce(&state.session, state.dialect, Filter::Prefix(prefix)).await?;
     Ok(Box::new(opened))
 }
