@@ -1,8 +1,9 @@
 //! One timer for everything that a subscription waits for.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
+use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// One timer for everything that a subscription waits for.
@@ -35,7 +36,9 @@ impl Alarm {
                 self.set = Some(cx.waker().clone());
             }
         }
-        let rung = timer.as_mut().poll(cx);
+        // A task that has had its turn is told to wait before the timer hears of it, and does not look
+        // here again until that rings.
+        let rung = pin!(unconstrained(timer.as_mut())).poll(cx);
         if rung.is_ready() {
             self.set = None;
         }
@@ -47,6 +50,9 @@ impl Alarm {
 mod tests {
     use std::future::poll_fn;
     use std::time::Duration;
+
+    use tokio::task::coop::{consume_budget, has_budget_remaining};
+    use tokio::time::timeout;
 
     use super::*;
 
@@ -73,6 +79,24 @@ mod tests {
             after(200),
             "what is past is due at once"
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn rings_also_if_it_was_set_at_the_end_of_a_turn() {
+        let due = Some(Instant::now() + Duration::from_millis(10));
+        let mut alarm = Alarm::default();
+        let mut is_set = false;
+        let rung = poll_fn(|cx| {
+            while !is_set && has_budget_remaining() {
+                let _used = pin!(consume_budget()).poll(cx);
+            }
+            is_set = true;
+            alarm.poll(cx, due)
+        });
+        timeout(Duration::from_secs(1), rung)
+            .await
+            .expect("it rings");
+        assert_eq!(Some(Instant::now()), due);
     }
 
     #[tokio::test(start_paused = true)]
