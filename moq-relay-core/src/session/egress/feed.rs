@@ -394,7 +394,8 @@ impl<S: wt::Session> Feed<S> {
         };
         match self.source.track(&self.path, self.track.rest()) {
             Ok(track) => {
-                info!(id = self.id, path = %self.path, "subscription moves to another publisher");
+                let (id, path) = (self.id, &self.path);
+                info!(subscription = id, %path, "subscription moves to another publisher");
                 self.track.move_to(track);
             }
             Err(_nobody) => self.ending = Some(Err(error)),

@@ -91,6 +91,9 @@ impl<S: wt::Session> Asked<S> {
     }
 
     /// Serves it to its end. It enters its span by itself, unless there is just a frame to send.
+    ///
+    /// It returns what all tasks of a session do: a future around this one would be one more step to
+    /// each frame.
     pub(in crate::session) fn serve(self) -> impl Future<Output = Result<Served<S>, Error>> + Send {
         let Self {
             begun,
@@ -114,7 +117,8 @@ impl<S: wt::Session> Asked<S> {
             let _entered = span.enter();
             let (id, path, writer) = feed.into_parts();
             end(id, &path, outcome, writer);
-            // Here and not in a variable of its own, which would be a second place for it.
+            // Once the stream has ended, as above. Not in a variable of its own, which would be a second
+            // place for it.
             drop(counted);
             Ok(Served::Over)
         }
@@ -130,11 +134,11 @@ fn end<S: wt::Session>(
 ) {
     match outcome {
         Ok(()) | Err(Error::Cancelled) => {
-            debug!(id, %path, "subscription ends");
+            debug!(subscription = id, %path, "subscription ends");
             let _gone = writer.map(|mut writer| writer.finish());
         }
         Err(error) => {
-            info!(id, %path, %error, "subscription fails");
+            info!(subscription = id, %path, %error, "subscription fails");
             if let Some(writer) = writer {
                 writer.abort(error.code());
             }
@@ -186,7 +190,8 @@ async fn begin<S: wt::Session>(
         Ok(opened) => opened,
         Err(error) => return Err((Err(error), Some(writer))),
     };
-    info!(id = subscribe.id, path = %subscribe.path, latest = latest.latest, "subscribed");
+    let (id, path) = (subscribe.id, &subscribe.path);
+    info!(subscription = id, %path, latest = latest.latest, "subscribed");
     if let Err(error) = writer.info(&info_message(latest.clone())).await {
         return Err((Err(error.into()), Some(writer)));
     }

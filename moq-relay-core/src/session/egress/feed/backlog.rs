@@ -111,7 +111,8 @@ impl<S: wt::Session> Feed<S> {
         let Err(error) = delivered.outcome else {
             return;
         };
-        debug!(id = self.id, group = sequence, %error, "group given up");
+        let (id, path) = (self.id, &self.path);
+        debug!(subscription = id, %path, group = sequence, %error, "group given up");
         if !self.pace.ended {
             self.teller.tell(Gap {
                 groups: sequence..=sequence,
