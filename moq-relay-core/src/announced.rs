@@ -40,8 +40,13 @@ pub struct Announced {
     _listening: Option<oneshot::Sender<Infallible>>,
 }
 
-/// Resolves, to an error, once nobody listens to a set any more.
-pub(crate) type Ignored = oneshot::Receiver<Infallible>;
+/// Feeds a set to which others listen. The set ends with it.
+#[derive(Debug)]
+pub(crate) struct Feeder {
+    set: Arc<AnnounceSet>,
+    /// Ends once nobody listens any more.
+    listened: oneshot::Receiver<Infallible>,
+}
 
 /// The paths that are published, with those who listen.
 ///
@@ -165,6 +170,32 @@ impl Listener {
     }
 }
 
+impl Feeder {
+    /// A set with a listener, who is told that it is live by [`AnnounceSet::live`] alone.
+    pub(crate) fn new(prefix: &Path) -> (Announced, Self) {
+        let (listening, listened) = oneshot::channel();
+        let set = Arc::<AnnounceSet>::default();
+        let mut announced = set.welcome(prefix, false);
+        announced._listening = Some(listening);
+        (announced, Self { set, listened })
+    }
+
+    pub(crate) fn set(&self) -> Arc<AnnounceSet> {
+        self.set.clone()
+    }
+
+    /// Waits until nobody listens any more. Cancel-safe.
+    pub(crate) async fn ignored(&mut self) {
+        let Err(_gone) = (&mut self.listened).await;
+    }
+}
+
+impl Drop for Feeder {
+    fn drop(&mut self) {
+        self.set.close();
+    }
+}
+
 impl AnnounceSet {
     /// Adds a path. Returns false if it was there.
     pub(crate) fn insert(&self, path: &Path) -> bool {
@@ -221,8 +252,17 @@ impl AnnounceSet {
     /// Returns a listener, which first hears of the paths that are there, in order, then that it
     /// is live.
     pub(crate) fn listen(self: &Arc<Self>, prefix: &Path) -> Announced {
+        self.welcome(prefix, true)
+    }
+
+    fn welcome(self: &Arc<Self>, prefix: &Path, live: bool) -> Announced {
         let mut state = self.lock();
-        let listener = state.welcome(prefix, true);
+        let mut news = News::default();
+        (news.live, news.closed) = (live, state.closed);
+        for path in state.below(prefix) {
+            news.active(path);
+        }
+        let listener = Listener::new(prefix, news);
         let key = state.listeners.insert(listener.clone());
         *listener.home() = Some((self.clone(), key));
         Announced {
@@ -233,39 +273,12 @@ impl AnnounceSet {
         }
     }
 
-    /// Returns a listener that is told it is live only by [`live`](Self::live).
-    pub(crate) fn follow(self: &Arc<Self>, prefix: &Path) -> (Announced, Ignored) {
-        let (listening, ignored) = oneshot::channel();
-        let mut state = self.lock();
-        let listener = state.welcome(prefix, false);
-        // As a rule nobody else will listen.
-        state.listeners.reserve_exact(1);
-        let key = state.listeners.insert(listener.clone());
-        *listener.home() = Some((self.clone(), key));
-        let announced = Announced {
-            listener,
-            seat: Seat::default(),
-            refusal: None,
-            _listening: Some(listening),
-        };
-        (announced, ignored)
-    }
-
     fn lock(&self) -> MutexGuard<'_, SetState> {
         lock(&self.state)
     }
 }
 
 impl SetState {
-    fn welcome(&self, prefix: &Path, live: bool) -> Arc<Listener> {
-        let mut news = News::default();
-        (news.live, news.closed) = (live, self.closed);
-        for path in self.below(prefix) {
-            news.active(path);
-        }
-        Listener::new(prefix, news)
-    }
-
     fn below<'a>(&'a self, prefix: &'a Path) -> impl Iterator<Item = &'a Path> {
         // The paths below a prefix are neighbours.
         let from = self.paths.range(prefix.clone()..).map(|(path, ())| path);
@@ -283,6 +296,12 @@ impl SetState {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+    use std::sync::mpsc;
+    use std::task::{Context, Poll, Wake, Waker};
+    use std::thread;
+    use std::time::Duration;
+
     use super::*;
 
     fn path(name: &str) -> Path {
@@ -338,6 +357,43 @@ mod tests {
         assert_eq!(told(&mut before), ["-a"]);
         assert!(before.listener.news.lock().closed);
         assert_eq!(told(&mut set.listen(&Path::default())), ["live"]);
+    }
+
+    #[test]
+    fn a_listener_that_moves_lets_go_of_its_last_task_outside_the_lock() {
+        let (done, over) = mpsc::channel();
+        thread::spawn(move || {
+            let set = Arc::new(AnnounceSet::default());
+            let mut listener = set.listen(&Path::default());
+            set.insert(&path("a"));
+            told(&mut listener);
+            let waker = Waker::from(Arc::new(Publishes(set)));
+            let mut look = |waker: &Waker| {
+                let next = pin!(listener.next());
+                next.poll(&mut Context::from_waker(waker))
+            };
+            assert!(look(&waker).is_pending());
+            drop(waker);
+            assert!(look(Waker::noop()).is_pending());
+            let ended = Announcement::Ended(path("a"));
+            assert_eq!(look(Waker::noop()), Poll::Ready(Some(ended)));
+            done.send(()).expect("the test waits");
+        });
+        over.recv_timeout(Duration::from_secs(10))
+            .expect("it has locked itself out");
+    }
+
+    /// Publishes a path for as long as somebody may wake it.
+    struct Publishes(Arc<AnnounceSet>);
+
+    impl Wake for Publishes {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    impl Drop for Publishes {
+        fn drop(&mut self) {
+            self.0.remove(&path("a"));
+        }
     }
 
     #[test]

@@ -27,9 +27,10 @@ pub(crate) struct Locked<'a, T> {
     rings: &'a AtomicU64,
 }
 
-/// Whoever waits has a seat, and leaves it with [`Shared::leave`] if it does not wait any more.
+/// Whoever waits has a seat. If it does not wait any more before the bell rings, it leaves the seat
+/// with [`Shared::leave`]: until then that keeps its waker, and with it what its task owns.
 ///
-/// A seat lasts until the bell rings. Clones wait on their own.
+/// Clones wait on their own.
 #[derive(Debug, Default)]
 pub(crate) struct Seat {
     /// Which ring it waits for; 0 is none.
@@ -93,7 +94,9 @@ impl<T> Shared<T> {
         match check(&mut locked) {
             Some(result) => Poll::Ready(result),
             None => {
-                locked.wait(seat, cx.waker());
+                let outdated = locked.wait(seat, cx.waker());
+                drop(locked);
+                drop(outdated);
                 Poll::Pending
             }
         }
@@ -124,17 +127,21 @@ impl<T> Shared<T> {
 
 impl<T> Locked<'_, T> {
     /// Takes a seat, or keeps the one it has.
-    pub(crate) fn wait(&mut self, seat: &mut Seat, waker: &Waker) {
+    ///
+    /// Returns a waker to be dropped once the lock is released: it may be the last of its task, and
+    /// what that owns may want the lock.
+    #[must_use]
+    pub(crate) fn wait(&mut self, seat: &mut Seat, waker: &Waker) -> Option<Waker> {
         let next = self.rings.load(Ordering::Relaxed) + 1;
         if seat.ring == next {
-            self.inner.waiting.update(seat.key, waker);
-        } else {
-            seat.ring = next;
-            seat.key = self.inner.waiting.insert(waker);
+            return self.inner.waiting.replace(seat.key, waker);
         }
+        seat.ring = next;
+        seat.key = self.inner.waiting.insert(waker);
+        None
     }
 
-    /// Returns the waker to be dropped once the lock is released: it may be the last of its task.
+    /// Returns a waker to be dropped once the lock is released, as [`wait`](Self::wait) does.
     fn leave(&mut self, seat: &mut Seat) -> Option<Waker> {
         let Seat { ring, key } = std::mem::take(seat);
         let is_taken = ring == self.rings.load(Ordering::Relaxed) + 1;

@@ -15,7 +15,7 @@ use self::attach::Attach;
 use crate::error::Error;
 use crate::origin::{Origin, Standing, View};
 use crate::role::{NodeName, Role};
-use crate::session::{self, Context, Driver, Following, Peer, SetUp};
+use crate::session::{self, Announces, Context, Driver, Peer, SetUp};
 use crate::source::Source;
 use crate::stats::Gauge;
 
@@ -61,7 +61,7 @@ pub struct ConnectOptions {
 pub struct Visit<S: wt::Session> {
     peer: Peer,
     driver: Driver<S>,
-    following: Following<S>,
+    announces: Announces<S>,
     extensions: Extensions,
     // Boxed, since futures keep a copy of what is moved through them for as long as they live.
     attach: Box<Attach>,
@@ -87,7 +87,7 @@ impl<S: wt::Session> Visit<S> {
         let standing = Standing::new(role);
         let view = View::new(origin.clone(), standing.clone());
         let publish = publish.then(|| Arc::new(view.clone()) as Arc<dyn Source>);
-        let (peer, driver, following) = session::start(set_up, publish, context.clone());
+        let (peer, driver, announces) = session::start(set_up, publish, context.clone());
         let attach = Attach::new(
             origin.clone(),
             context.clone(),
@@ -98,7 +98,7 @@ impl<S: wt::Session> Visit<S> {
         Self {
             peer,
             driver,
-            following,
+            announces,
             extensions,
             attach: Box::new(attach),
             open,
@@ -135,7 +135,7 @@ impl<S: wt::Session> Visit<S> {
         info!(dialect = %self.peer.dialect(), role = ?self.role(), "session begins");
         let Self {
             driver,
-            following,
+            announces,
             attach,
             open,
             ..
@@ -146,7 +146,7 @@ impl<S: wt::Session> Visit<S> {
             let ended = tokio::select! {
                 biased;
                 ended = &mut driving => ended,
-                never = attach.run(following) => match never {},
+                never = attach.run(announces) => match never {},
             };
             drop(open);
             match ended {

@@ -223,9 +223,12 @@ impl TrackConsumer {
         let track = self.track.clone();
         let mut state = track.state.lock();
         let step = self.look(&state, terms);
-        if let Step::Wait(_) = step {
-            state.wait(&mut self.seat, cx.waker());
-        }
+        let outdated = match step {
+            Step::Wait(_) => state.wait(&mut self.seat, cx.waker()),
+            Step::Ready(_) => None,
+        };
+        drop(state);
+        drop(outdated);
         step
     }
 

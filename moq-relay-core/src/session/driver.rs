@@ -20,7 +20,7 @@ use crate::error::Error;
 use crate::session::context::Context;
 use crate::session::egress::Served;
 use crate::session::inbox::{Errand, Inbox, Outlet};
-use crate::session::ingest::announce::Following;
+use crate::session::ingest::announce::Announces;
 use crate::session::peer::{Ask, Gone, Peer};
 use crate::session::state::State;
 use crate::session::tally::Tally;
@@ -50,13 +50,12 @@ pub struct Driver<S: wt::Session> {
 /// The tasks of a session. One that ends may leave a subscription to be served.
 type Tasks<S> = JoinSet<Result<Served<S>, Error>>;
 
-/// Makes the two halves of a session that is set up, and what follows everything that the peer
-/// announces.
+/// Makes the two halves of a session that is set up, and with them all that the peer announces.
 pub(crate) fn start<S: wt::Session>(
     set_up: SetUp<S>,
     publish: Option<Arc<dyn Source>>,
     context: Arc<Context>,
-) -> (Peer, Driver<S>, Following<S>) {
+) -> (Peer, Driver<S>, Announces<S>) {
     let SetUp {
         session,
         established,
@@ -77,16 +76,16 @@ pub(crate) fn start<S: wt::Session>(
         tasks: JoinSet::new(),
         control: control(state.clone(), established.updates, established.control),
     };
-    let following = match detected {
+    let announces = match detected {
         Some(detected) => {
             for pending in detected.pending {
                 driver.serve(async move { Ok(pending.accept().await?) }.boxed());
             }
-            Following::on(state, detected.announce)
+            Announces::on(state, detected.announce)
         }
-        None => Following::new(state, Path::default()),
+        None => Announces::new(state, Path::default()),
     };
-    (peer, driver, following)
+    (peer, driver, announces)
 }
 
 impl<S: wt::Session> Driver<S> {
@@ -190,9 +189,9 @@ impl<S: wt::Session> Driver<S> {
             Ask::Track(track) => {
                 self.spawn(ingest::subscribe::run(state, self.peer.clone(), track))
             }
-            Ask::Announced(prefix, set, ignored) => {
-                let following = Following::new(state, prefix);
-                self.spawn(ingest::announce::run(following, set, ignored));
+            Ask::Announced(prefix, feeder) => {
+                let announces = Announces::new(state, prefix);
+                self.spawn(ingest::announce::run(announces, feeder));
             }
             Ask::Info(path, reply) => self.spawn(ingest::request::info(state, path, reply)),
             Ask::Fetch(fetch, group, unwanted) => {

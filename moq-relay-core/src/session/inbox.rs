@@ -48,7 +48,8 @@ pub(super) enum Errand {
     Ask(Box<Ask>),
 }
 
-/// The driver's end. Dropping it throws away what waits, and nothing gets in any more.
+/// The driver's end. Dropping it throws away what waits, and nothing gets in any more: that rings,
+/// so there is no seat to be left.
 pub(super) struct Outlet {
     inbox: Arc<Inbox>,
     seat: Seat,
@@ -60,16 +61,18 @@ impl Inbox {
     /// # Errors
     /// [`Error::TooMany`] if too much waits already, [`Error::Dropped`] if the driver is gone.
     pub(super) fn ask(&self, ask: Ask) -> Result<(), Error> {
-        self.waiting.change(|waiting| {
+        let refused = self.waiting.change(|waiting| {
             if waiting.over {
-                return Err(Error::Dropped);
+                return Some((Error::Dropped, ask));
             }
             if waiting.asks.len() >= MAX_ASKS {
-                return Err(Error::TooMany("requests"));
+                return Some((Error::TooMany("requests"), ask));
             }
             waiting.asks.push_back(Box::new(ask));
-            Ok(())
-        })
+            None
+        });
+        // Outside the lock: what it owns may want to put something in.
+        refused.map_or(Ok(()), |(error, _ask)| Err(error))
     }
 
     /// Has something run. It is dropped if too much waits for that already.

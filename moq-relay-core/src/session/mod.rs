@@ -29,7 +29,7 @@ use web_transport_trait as wt;
 pub(crate) use self::context::Context;
 pub use self::driver::Driver;
 pub(crate) use self::driver::start;
-pub(crate) use self::ingest::announce::Following;
+pub(crate) use self::ingest::announce::Announces;
 pub use self::peer::{Announcements, Peer};
 pub use self::priority::stream_priority;
 use crate::error::Error;
@@ -78,7 +78,7 @@ pub async fn connect<S: wt::Session>(
     let context = Arc::new(Context::new(config.limits, config.cache));
     let extensions = Extensions::default();
     let set_up = offer(session, &context.limits, &config.dialects, extensions).await?;
-    let (peer, driver, _following) = start(set_up, config.publish, context);
+    let (peer, driver, _announces) = start(set_up, config.publish, context);
     Ok((peer, driver))
 }
 

@@ -12,7 +12,7 @@ use moq_transfork::path::Path;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use crate::announced::{AnnounceSet, Announced, Ignored};
+use crate::announced::{Announced, Feeder};
 use crate::error::Error;
 use crate::model::consumer::TrackConsumer;
 use crate::model::group::{GroupConsumer, GroupProducer};
@@ -57,7 +57,7 @@ pub(super) struct Gone(Arc<Tally>);
 /// What the driver is asked to do.
 pub(super) enum Ask {
     Track(TrackProducer),
-    Announced(Path, Arc<AnnounceSet>, Ignored),
+    Announced(Path, Feeder),
     Info(Path, oneshot::Sender<Result<Latest, Error>>),
     /// Until the token is cancelled, when nobody wants it any more.
     Fetch(FetchRequest, GroupProducer, CancellationToken),
@@ -264,14 +264,9 @@ impl Source for Peer {
     }
 
     fn announced(&self, prefix: &Path) -> Announced {
-        let set = Arc::new(AnnounceSet::default());
-        let (announced, ignored) = set.follow(prefix);
-        if self
-            .ask(Ask::Announced(prefix.clone(), set.clone(), ignored))
-            .is_err()
-        {
-            set.close();
-        }
+        let (announced, feeder) = Feeder::new(prefix);
+        // Whoever is not asked feeds nobody, which ends what is announced.
+        let _refused = self.ask(Ask::Announced(prefix.clone(), feeder));
         announced
     }
 

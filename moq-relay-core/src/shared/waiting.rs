@@ -59,7 +59,7 @@ struct Round {
 }
 
 impl Waiting {
-    /// Adds a task; the key is for [`update`](Self::update) and [`remove`](Self::remove).
+    /// Adds a task; the key is for [`replace`](Self::replace) and [`remove`](Self::remove).
     pub(super) fn insert(&mut self, waker: &Waker) -> usize {
         if self.tasks.capacity() == 0 {
             self.tasks.reserve_exact(self.waited.max(1));
@@ -76,11 +76,11 @@ impl Waiting {
         self.tasks.insert(Task { waker, thread })
     }
 
-    /// Has another task woken in place of one.
-    pub(super) fn update(&mut self, key: usize, waker: &Waker) {
-        if let Some(task) = self.tasks.get_mut(key) {
-            task.waker.clone_from(waker);
-        }
+    /// Has a task woken in place of another, whose waker is returned if it is not the same.
+    pub(super) fn replace(&mut self, key: usize, waker: &Waker) -> Option<Waker> {
+        let task = self.tasks.get_mut(key)?;
+        let is_same = task.waker.will_wake(waker);
+        (!is_same).then(|| std::mem::replace(&mut task.waker, waker.clone()))
     }
 
     pub(super) fn remove(&mut self, key: usize) -> Option<Waker> {

@@ -13,7 +13,7 @@ use web_transport_trait as wt;
 
 use crate::origin::{Locality, Origin, Route, Standing, View};
 use crate::role::{NodeName, Role, is_internal};
-use crate::session::{Context, Following, Peer};
+use crate::session::{Announces, Context, Peer};
 use crate::stats::Gauge;
 use crate::visit::Claims;
 
@@ -68,7 +68,7 @@ impl Attach {
     /// too.
     pub(super) fn run<S: wt::Session>(
         mut self: Box<Self>,
-        following: Following<S>,
+        announces: Announces<S>,
     ) -> impl Future<Output = Infallible> + Send {
         let peer = self.peer.clone();
         // Not an async function, which would hold its arguments twice.
@@ -77,7 +77,7 @@ impl Attach {
                 tokio::select! {
                     biased;
                     () = peer.retired() => {}
-                    () = following.each(|announce| self.hear(announce)) => {}
+                    () = announces.each(|announce| self.hear(announce)) => {}
                 }
                 self.end_all();
             }

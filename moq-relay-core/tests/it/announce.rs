@@ -3,13 +3,18 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use moq_relay_core::announced::Announcement;
 use moq_relay_core::memory::Config;
+use moq_relay_core::session::{self, ClientConfig};
+use moq_relay_core::source::Source as _;
+use moq_transfork::code::Code;
 use moq_transfork::dialect::Dialect;
 use moq_transfork::filter::Filter;
 use moq_transfork::message::Announce;
 use moq_transfork::path::Path;
 use moq_transfork::stream::{AnnounceReader, AnnounceRequest};
 use moq_transfork::wt::RecvStream as _;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::raw::Raw;
@@ -326,5 +331,51 @@ async fn a_path_that_a_dialect_cannot_say_is_told_to_the_others() {
             Dialect::Draft03 | Dialect::Fork02 | Dialect::Fork04 => &["+demo/a/b", "+demo/c"],
         };
         assert_eq!(heard, expected, "{dialect}");
+    }
+}
+
+/// How a session of a peer that listens comes to its end.
+#[derive(Debug, Clone, Copy)]
+enum End {
+    NeverBegan,
+    BeforeItAsked,
+    DriverDropped,
+    Closed,
+    ClosedByRelay,
+    Drained,
+}
+
+#[tokio::test(start_paused = true)]
+async fn news_of_a_peer_ends_with_its_session_however_that_ends() {
+    for end in [
+        End::NeverBegan,
+        End::BeforeItAsked,
+        End::DriverDropped,
+        End::Closed,
+        End::ClosedByRelay,
+        End::Drained,
+    ] {
+        let mut world = World::new();
+        let transport = world.accept(Config::default());
+        let connected = soon(session::connect(transport, ClientConfig::default())).await;
+        let (peer, driver) = connected.expect("the relay accepts");
+        let mut announced = peer.announced(&path(""));
+        let mut driving = JoinSet::new();
+        if matches!(end, End::NeverBegan) {
+            drop(driver);
+        } else {
+            driving.spawn(driver.run());
+        }
+        if !matches!(end, End::NeverBegan | End::BeforeItAsked) {
+            assert_eq!(soon(announced.next()).await, Some(Announcement::Live));
+        }
+        match end {
+            End::NeverBegan => {}
+            End::BeforeItAsked | End::DriverDropped => driving.shutdown().await,
+            End::Closed => soon(peer.close(Code::CANCEL, "bye")).await,
+            End::ClosedByRelay => world.served.shutdown().await,
+            End::Drained => soon(world.relay.drain(Duration::ZERO)).await,
+        }
+        assert_eq!(soon(announced.next()).await, None, "{end:?}");
     }
 }

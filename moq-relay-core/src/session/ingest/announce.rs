@@ -13,7 +13,7 @@ use tokio::task::coop::consume_budget;
 use tracing::{debug, warn};
 use web_transport_trait as wt;
 
-use crate::announced::{AnnounceSet, Ignored};
+use crate::announced::Feeder;
 use crate::error::Error;
 use crate::session::state::State;
 
@@ -21,13 +21,13 @@ use crate::session::state::State;
 type Opened<S> = Box<(AnnounceRequest<S>, AnnounceReader<S>)>;
 
 /// What a peer announces below a prefix.
-pub(crate) struct Following<S: wt::Session> {
+pub(crate) struct Announces<S: wt::Session> {
     state: Arc<State<S>>,
     /// Opens the stream.
     opening: BoxFuture<'static, Result<Opened<S>, Error>>,
 }
 
-impl<S: wt::Session> Following<S> {
+impl<S: wt::Session> Announces<S> {
     pub(in crate::session) fn new(state: Arc<State<S>>, prefix: Path) -> Self {
         let opening = open(state.clone(), prefix).boxed();
         Self { state, opening }
@@ -70,14 +70,14 @@ impl<S: wt::Session> Following<S> {
     }
 }
 
-/// Follows the peer's announcements into `set`, which is empty, until nobody listens there any
-/// more. An end of the stream ends every path.
+/// Feeds a set, which is empty, with the peer's announcements, until nobody listens there any more.
+/// An end of the stream ends every path.
 pub(in crate::session) async fn run<S: wt::Session>(
-    following: Following<S>,
-    set: Arc<AnnounceSet>,
-    ignored: Ignored,
+    announces: Announces<S>,
+    mut feeder: Feeder,
 ) -> Result<(), Error> {
-    let follow = following.each(|announce| match announce {
+    let set = feeder.set();
+    let follow = announces.each(|announce| match announce {
         Announce::Active(path) => set.insert(path),
         Announce::Ended(path) => set.remove(path),
         Announce::Live => {
@@ -87,10 +87,9 @@ pub(in crate::session) async fn run<S: wt::Session>(
     });
     tokio::select! {
         biased;
-        _nobody = ignored => {}
+        () = feeder.ignored() => {}
         () = follow => {}
     }
-    set.close();
     Ok(())
 }
 
