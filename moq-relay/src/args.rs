@@ -108,7 +108,7 @@ pub struct TlsArgs {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Limits")]
 pub struct LimitArgs {
-    /// Refuse connections beyond this many at a time; each costs 40 to 65 KiB
+    /// Refuse connections beyond this many at a time; each costs 40 to 75 KiB
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub max_connections: u32,
 

@@ -2,7 +2,7 @@
 //!
 //! quinn gives each connection a buffer for as many packets as its socket takes at once, from the
 //! first time that two are to be sent, and keeps it: 16 KiB, where all else that quinn holds for a
-//! connection is 35 KiB. Ten packets at once pay where a track has frames of many packets. A track
+//! connection is 31 KiB. Ten packets at once pay where a track has frames of many packets. A track
 //! of small ones sends single packets, but for the group that is under way when somebody joins.
 //!
 //! So a connection begins with single packets, and may send many at once if it turns out to need it.

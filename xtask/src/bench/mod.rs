@@ -46,7 +46,7 @@ const RESULTS: &str = "docs/performance.json";
 #[derive(clap::Args)]
 #[command(after_help = "\
 Every shape is run against every target in turns, forth and back (A B C C B A ...), the relay alone
-on processor 0 and the load on processor 1, both kept from sleeping by chrt of util-linux. Ratios compare within a run; each figure is a median
+on processor 0 and the load on processor 1. Ratios compare within a run; each figure is a median
 [least..most].
 
 Examples:

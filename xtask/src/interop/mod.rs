@@ -47,7 +47,7 @@ const HEADER: &[&str] = &[
     "seconds",
 ];
 
-/// Runs the published programs of four generations against the relay.
+/// Runs the published programs of three generations against the relay.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
