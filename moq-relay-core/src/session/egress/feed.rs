@@ -51,8 +51,7 @@ pub(super) struct Feed<S: wt::Session> {
     track: TrackConsumer,
     /// The terms of the last look at the track if it found nothing, and when it has to be repeated.
     seen: Option<(Terms, Option<Instant>)>,
-    pace: Pace,
-    /// Where the groups on their way learn of the pace.
+    /// The pace, and where the groups on their way learn of it.
     orders: Orders,
     lane: Lane<S>,
     flights: Flights<S>,
@@ -111,9 +110,7 @@ impl<S: wt::Session> Feed<S> {
         let mut events = Seldom::new();
         events.push(draining.map(|()| Event::Draining).boxed());
         events.push(hearing.map(Event::Heard).boxed());
-        let pace = Pace::new(track.subscription().clone(), info);
-        let orders = Orders::default();
-        orders.tell(&pace);
+        let orders = Orders::new(Pace::new(track.subscription().clone(), info));
         let stir = Stir::new(orders.bell());
         let mut feed = Self {
             state,
@@ -123,7 +120,6 @@ impl<S: wt::Session> Feed<S> {
             teller: Teller::new(writer),
             track,
             seen: None,
-            pace,
             orders,
             lane: Lane::new(),
             flights: Flights::new(),
@@ -177,7 +173,7 @@ impl<S: wt::Session> Feed<S> {
     pub(super) fn end(&mut self) -> Option<Result<(), Error>> {
         self.ending.as_ref()?;
         self.await_acknowledgements(Duration::ZERO, Instant::now());
-        let is_over = self.flights.is_empty() && (self.teller.is_quiet() || self.pace.ended);
+        let is_over = self.flights.is_empty() && (self.teller.is_quiet() || self.has_left());
         self.ending.take_if(|_| is_over)
     }
 
@@ -258,7 +254,7 @@ impl<S: wt::Session> Feed<S> {
             Event::Delivered(delivered) => self.delivered(delivered),
             Event::Heard(Heard::Update(update, reader)) => {
                 self.events.push(hear(reader).map(Event::Heard).boxed());
-                let mut wish = self.pace.subscription.clone();
+                let mut wish = self.orders.pace().subscription.clone();
                 wish.update(&update);
                 self.update(wish);
             }
@@ -286,12 +282,21 @@ impl<S: wt::Session> Feed<S> {
         let max_backlog = self.state.context.limits.max_backlog;
         Terms {
             above: self.crowd(),
-            max_backlog: self.pace.is_descending().then_some(max_backlog),
+            max_backlog: self.is_descending().then_some(max_backlog),
         }
     }
 
     fn patience(&self) -> Patience {
-        Patience::new(&self.pace, self.state.context.limits.max_backlog)
+        Patience::new(&self.orders.pace(), self.state.context.limits.max_backlog)
+    }
+
+    fn is_descending(&self) -> bool {
+        self.orders.pace().is_descending()
+    }
+
+    /// True once the subscriber is gone.
+    fn has_left(&self) -> bool {
+        self.orders.pace().ended
     }
 
     /// True if the next group or gap would be dealt with now.
@@ -323,8 +328,9 @@ impl<S: wt::Session> Feed<S> {
 
     /// Learns what another publisher says of the track.
     fn follow_info(&mut self) {
-        if let Some(own) = self.track.new_info(&self.pace.own) {
-            self.pace.own = own;
+        let news = self.track.new_info(&self.orders.pace().own);
+        if let Some(own) = news {
+            self.orders.pace().own = own;
             self.order();
         }
     }
@@ -366,14 +372,14 @@ impl<S: wt::Session> Feed<S> {
     /// The subscriber asks for something else from now on.
     fn update(&mut self, wish: Subscription) {
         self.track.update(&wish);
-        self.pace.subscription = wish;
+        self.orders.pace().subscription = wish;
         self.order();
         self.look_at_time();
     }
 
     /// Nothing is of use to a subscriber that is gone.
     fn leave(&mut self, outcome: Result<(), Error>) {
-        self.pace.ended = true;
+        self.orders.pace().ended = true;
         self.ending = Some(outcome.and(Err(Error::Cancelled)));
         self.order();
     }

@@ -1,7 +1,7 @@
 //! What the groups on their way need to know of their subscription.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use moq_transfork::message::GroupOrder;
@@ -14,13 +14,13 @@ use crate::session::priority::stream_priority;
 use crate::shared::lock;
 
 /// What a subscription's deliveries need to know of it while they are under way.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Pace {
     pub(super) subscription: Subscription,
     /// What the publisher says of the track.
     pub(super) own: TrackInfo,
     /// Groups that are given up, until they have learned of it.
-    pub(super) condemned: Vec<u64>,
+    condemned: Vec<u64>,
     /// Set when the subscriber is gone: everything is given up.
     pub(super) ended: bool,
 }
@@ -56,6 +56,20 @@ impl Pace {
         self.order() != GroupOrder::Ascending
     }
 
+    /// Has a group give up with the next order. Returns false if it was told before.
+    pub(super) fn condemn(&mut self, sequence: u64) -> bool {
+        let is_news = !self.condemned.contains(&sequence);
+        if is_news {
+            self.condemned.push(sequence);
+        }
+        is_news
+    }
+
+    /// A group is not on its way any more.
+    pub(super) fn forget(&mut self, sequence: u64) {
+        self.condemned.retain(|condemned| *condemned != sequence);
+    }
+
     /// What is to become of a group on its way.
     fn order_for(&self, sequence: u64) -> Order {
         if self.ended || !self.wants(sequence) {
@@ -77,7 +91,7 @@ pub(super) enum Order {
     GiveUp(Error),
 }
 
-/// What the groups on their way are told: one for each of them.
+/// What the groups on their way are told: one for each of them, and the subscription's own.
 ///
 /// It wakes nobody: the subscription and the groups are one task, which has all of them look when
 /// there is news. They stand beside the task's bell, which is looked at after each frame too.
@@ -88,7 +102,7 @@ pub(super) struct Orders {
     heeded: u64,
 }
 
-/// The pace that all groups of a subscription were told last.
+/// The pace of a subscription, which all its groups were told of.
 // In this order, so that what is looked at all the time is next to the bell's mark.
 #[derive(Debug, Default)]
 #[repr(C)]
@@ -99,23 +113,32 @@ pub(super) struct Told {
 }
 
 impl Orders {
+    pub(super) fn new(pace: Pace) -> Self {
+        let orders = Self::default();
+        *orders.pace() = pace;
+        orders.tell();
+        orders
+    }
+
     /// The bell of the subscription's task.
     pub(super) fn bell(&self) -> Arc<Bell<Told>> {
         self.bell.clone()
     }
 
-    /// Tells all groups of the subscription, once they look.
-    pub(super) fn tell(&self, pace: &Pace) {
-        let told = &self.bell.beside;
-        lock(&told.pace).clone_from(pace);
-        told.news.fetch_add(1, Ordering::Relaxed);
+    /// The pace, locked. The groups learn of a change by [`tell`](Self::tell).
+    pub(super) fn pace(&self) -> MutexGuard<'_, Pace> {
+        lock(&self.bell.beside.pace)
+    }
+
+    /// Tells all groups of the subscription that there is news, once they look.
+    pub(super) fn tell(&self) {
+        self.bell.beside.news.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Returns the order in force, if there is news that was not heeded yet.
     pub(super) fn look(&self, sequence: u64) -> Option<Order> {
-        let told = &self.bell.beside;
-        let is_news = told.news.load(Ordering::Relaxed) != self.heeded;
-        is_news.then(|| lock(&told.pace).order_for(sequence))
+        let is_news = self.bell.beside.news.load(Ordering::Relaxed) != self.heeded;
+        is_news.then(|| self.pace().order_for(sequence))
     }
 
     /// As [`look`](Self::look), for whoever does what it says.

@@ -32,7 +32,7 @@ impl<S: wt::Session> Feed<S> {
             match self.flights.take(oldest) {
                 Some(delivery) => self.give_up(*delivery),
                 None => {
-                    if self.condemn(oldest) {
+                    if self.orders.pace().condemn(oldest) {
                         self.order();
                     }
                 }
@@ -42,7 +42,7 @@ impl<S: wt::Session> Feed<S> {
 
     /// True if a group on its way may be made to give up for a newer one.
     pub(super) fn may_shed(&self) -> bool {
-        self.pace.is_descending() && !self.shedding
+        self.is_descending() && !self.shedding
     }
 
     /// Makes way if a newer group than those on their way waits for a stream.
@@ -62,7 +62,7 @@ impl<S: wt::Session> Feed<S> {
         for late in self.flights.late(self.patience(), now) {
             match late {
                 Late::Sent(delivery) => self.give_up(*delivery),
-                Late::Flying(sequence) => news |= self.condemn(sequence),
+                Late::Flying(sequence) => news |= self.orders.pace().condemn(sequence),
             }
         }
         if news {
@@ -92,28 +92,17 @@ impl<S: wt::Session> Feed<S> {
         self.delivered(delivered);
     }
 
-    /// Has a group give up with the next order. Returns false if it was told before.
-    fn condemn(&mut self, sequence: u64) -> bool {
-        let is_news = !self.pace.condemned.contains(&sequence);
-        if is_news {
-            self.pace.condemned.push(sequence);
-        }
-        is_news
-    }
-
     pub(super) fn delivered(&mut self, delivered: Delivered) {
         let sequence = delivered.sequence;
         self.flights.end(sequence);
-        self.pace
-            .condemned
-            .retain(|condemned| *condemned != sequence);
+        self.orders.pace().forget(sequence);
         self.shedding = false;
         let Err(error) = delivered.outcome else {
             return;
         };
         let (id, path) = (self.id, &self.path);
         debug!(subscription = id, %path, group = sequence, %error, "group given up");
-        if !self.pace.ended {
+        if !self.has_left() {
             self.teller.tell(Gap {
                 groups: sequence..=sequence,
                 code: error.code(),
@@ -123,7 +112,7 @@ impl<S: wt::Session> Feed<S> {
 
     /// Tells the groups on their way of the pace, and has all of them look.
     pub(super) fn order(&mut self) {
-        self.orders.tell(&self.pace);
+        self.orders.tell();
         while let Some(delivered) = self.flights.review() {
             self.delivered(delivered);
         }
