@@ -40,8 +40,16 @@ impl Membership {
         }
     }
 
-    /// Follows the root until it is gone.
+    /// Follows the root until it is gone. What ends with its session is no news of the nodes.
     pub(crate) async fn follow(&self, root: &Peer) {
+        tokio::select! {
+            biased;
+            () = root.closed() => {}
+            () = self.hear(root) => {}
+        }
+    }
+
+    async fn hear(&self, root: &Peer) {
         let mut announced = root.announced(&NodeName::origins());
         let mut named = BTreeSet::new();
         let mut settled = root
@@ -101,5 +109,58 @@ impl Membership {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeSet<NodeName>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use moq_relay_core::memory;
+    use moq_relay_core::origin::Locality;
+    use moq_relay_core::relay::{Relay, RelayConfig};
+    use moq_relay_core::role::Role;
+    use moq_relay_core::visit::{Admission, ConnectOptions, ServeOptions};
+    use moq_transfork::message::Extensions;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    fn name(name: &str) -> NodeName {
+        name.parse().expect("valid")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nodes_stay_known_when_this_relay_ends_the_session_to_the_root() {
+        let [root, own] = [(); 2].map(|()| Relay::new(RelayConfig::default()));
+        let other = name("other:1");
+        let _other = root.origin().attach_node(&other, &Locality::Local);
+        let far = memory::Config {
+            delay: Duration::from_millis(50),
+            ..memory::Config::default()
+        };
+        let (client, server) = memory::pair(far);
+        let mut options = ServeOptions::default();
+        options.doorkeeper = Box::new(|_| {
+            Ok(Admission {
+                role: Role::Node(name("own:1")),
+                answer: Extensions::default(),
+            })
+        });
+        let serving = async { root.serve_with(server, options).await };
+        let (news, mut heard) = mpsc::channel(8);
+        let membership = Membership::new(None, news);
+        let following = async {
+            let options = ConnectOptions::to(name("root:1"));
+            let visit = own.connect(client, options).await?;
+            let peer = visit.peer().clone();
+            tokio::join!(visit.run(), membership.follow(&peer)).0
+        };
+        let draining = async {
+            assert_eq!(heard.recv().await, Some(News::Found(other)));
+            own.drain(Duration::ZERO).await;
+        };
+        let all = async { tokio::join!(serving, following, draining) };
+        let (served, followed, ()) = timeout(Duration::from_secs(60), all).await.expect("an end");
+        assert_eq!((served, followed), (Ok(()), Ok(())));
+        assert!(heard.try_recv().is_err(), "no node is gone");
     }
 }

@@ -78,6 +78,7 @@ pub async fn connect<S: wt::Session>(
     let context = Arc::new(Context::new(config.limits, config.cache));
     let extensions = Extensions::default();
     let set_up = offer(session, &context.limits, &config.dialects, extensions).await?;
+    // Whoever wants to hear what the other side announces listens to the peer.
     let (peer, driver, _announces) = start(set_up, config.publish, context);
     Ok((peer, driver))
 }

@@ -114,9 +114,10 @@ impl Peer {
         self.shared.tally.state.change(|state| state.retired = true);
     }
 
-    pub(crate) async fn retired(&self) {
-        let retired = |state: &mut TallyState| state.retired.then_some(());
-        self.shared.tally.state.wait(retired).await;
+    /// Waits until the peer is given up. Returns false if the session has ended before. Cancel-safe.
+    pub(crate) async fn retired(&self) -> bool {
+        let retired = |state: &mut TallyState| (state.retired || state.gone).then_some(!state.gone);
+        self.shared.tally.state.wait(retired).await
     }
 
     /// Waits until the peer, having followed our announcements, does not any more. Cancel-safe.

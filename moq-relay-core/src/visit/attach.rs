@@ -76,7 +76,10 @@ impl Attach {
             if self.role() != Role::Member {
                 tokio::select! {
                     biased;
-                    () = peer.retired() => {}
+                    retired = peer.retired() => if !retired {
+                        // The routes go with the session, and nothing is news to it any more.
+                        return pending().await;
+                    },
                     () = announces.each(|announce| self.hear(announce)) => {}
                 }
                 self.end_all();
@@ -87,15 +90,16 @@ impl Attach {
 
     /// Takes an announcement in. Returns false if it makes no sense.
     fn hear(&mut self, announce: &Announce) -> bool {
-        debug!(?announce, "peer announces");
-        match announce {
+        let sensible = match announce {
             Announce::Active(path) => self.active(path),
             Announce::Ended(path) => self.ended(path),
             Announce::Live => {
                 self.peer.set_live();
                 true
             }
-        }
+        };
+        debug!(?announce, sensible, "peer announces");
+        sensible
     }
 
     fn active(&mut self, path: &Path) -> bool {

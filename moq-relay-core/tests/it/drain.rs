@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use futures_util::future::join;
+use moq_relay_core::announced::Announcement;
 use moq_relay_core::error::Error;
 use moq_relay_core::memory::Config;
+use moq_relay_core::source::Source as _;
 use moq_transfork::code::Code;
 use moq_transfork::dialect::Dialect;
 use moq_transfork::stream::StreamError;
@@ -12,7 +15,7 @@ use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::raw::{Downstream, Raw, Told, Upstream, closed, read_stream, subscribe};
-use crate::world::{INSTANT, World, published, read_all, settle, soon, wire};
+use crate::world::{INSTANT, World, path, published, read_all, settle, soon, wire};
 
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -287,4 +290,37 @@ async fn a_subscription_whose_subscriber_is_lost_just_then_leaves_nothing() {
         assert!(began.elapsed() < Duration::from_millis(100), "{turns}");
         world.assert_nothing_left().await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_peer_announces_once_its_session_is_over_is_not_heard() {
+    let mut world = World::new();
+    let far = Config {
+        delay: Duration::from_millis(100),
+        ..Config::default()
+    };
+    let raw = Raw::connect_over(&mut world, Dialect::Draft03, far).await;
+    let mut told = raw.asked_for_announcements().await;
+    told.active("before").await;
+    published(&world, "before").await;
+    told.active("after").await;
+    told.ended("before").await;
+    let heard = async {
+        let mut announced = world.relay.origin().announced(&path(""));
+        let mut heard = Vec::new();
+        while let Ok(news) = timeout(Duration::from_secs(1), announced.next()).await {
+            heard.extend(news);
+        }
+        heard
+    };
+    let (heard, ()) = join(heard, world.relay.drain(Duration::ZERO)).await;
+    let before = path("before");
+    assert_eq!(
+        heard,
+        [
+            Announcement::Active(before.clone()),
+            Announcement::Live,
+            Announcement::Ended(before)
+        ]
+    );
 }

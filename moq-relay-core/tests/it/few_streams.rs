@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use moq_relay_core::memory::Config;
+use moq_relay_core::relay::RelayConfig;
 use moq_transfork::code::Code;
 use moq_transfork::dialect::Dialect;
 use moq_transfork::message::GroupOrder;
@@ -128,4 +129,25 @@ async fn tracks_share_the_few_streams_that_a_peer_grants() {
             assert_eq!(whole, [2 * round + 1; 5], "with {streams} in round {round}");
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_any_backlog_others_have_their_turn_while_a_stream_is_waited_for() {
+    let mut config = RelayConfig::default();
+    config.limits.max_backlog = Duration::ZERO;
+    let mut world = World::with(config);
+    let one = Config {
+        max_uni_streams: 1,
+        ..Config::default()
+    };
+    let (track, raw, _downstream) =
+        subscribed(&mut world, Dialect::Draft03, GroupOrder::Default, one).await;
+    let mut open = track.append_group().expect("the track is live");
+    open.write_frame("begun").expect("there is room");
+    let (header, reader) = raw.group().await;
+    assert_eq!(header.sequence, 0);
+    write_groups(&track, [1]);
+    settle().await;
+    drop((open, reader));
+    assert_eq!(raw.whole_group().await, (1, Ok(wire(&["1"]))));
 }

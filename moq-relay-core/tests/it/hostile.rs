@@ -450,3 +450,19 @@ async fn what_follows_a_complete_request_ends_that_request_alone() {
     assert_eq!(world.stats().await.sessions, 2);
     assert!(!said(&subscribe(0, "a"), Dialect::Draft03).is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_announcements_keeps_no_request_of_its_session_waiting() {
+    let mut world = World::new();
+    let publisher = world.client(Dialect::Draft03).await;
+    let _track = publisher.publish("clock");
+    published(&world, "clock").await;
+    let raw = Raw::connect(&mut world, Dialect::Draft03).await;
+    let mut told = raw.asked_for_announcements().await;
+    let many = 20_000;
+    for number in 0..many {
+        told.active(&format!("flood/{number}")).await;
+    }
+    raw.subscribe(&subscribe(0, "clock")).await.info().await;
+    assert!(world.relay.stats().announcements_received < many / 10);
+}

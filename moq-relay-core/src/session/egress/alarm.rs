@@ -1,9 +1,9 @@
 //! One timer for everything that a subscription waits for.
 
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use tokio::task::coop::unconstrained;
+use tokio::task::coop::has_budget_remaining;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// One timer for everything that a subscription waits for.
@@ -36,10 +36,10 @@ impl Alarm {
                 self.set = Some(cx.waker().clone());
             }
         }
-        // A task that has had its turn is told to wait before the timer hears of it, and does not look
-        // here again until that rings.
-        let rung = pin!(unconstrained(timer.as_mut())).poll(cx);
-        if rung.is_ready() {
+        // A task that has had its turn looks again soon: the timer has not heard of it.
+        let has_heard = has_budget_remaining();
+        let rung = timer.as_mut().poll(cx);
+        if rung.is_ready() || !has_heard {
             self.set = None;
         }
         rung
@@ -49,9 +49,10 @@ impl Alarm {
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
+    use std::pin::pin;
     use std::time::Duration;
 
-    use tokio::task::coop::{consume_budget, has_budget_remaining};
+    use tokio::task::coop::consume_budget;
     use tokio::time::timeout;
 
     use super::*;

@@ -14,6 +14,9 @@ use web_transport_trait as wt;
 use crate::error::Error;
 use crate::session::state::State;
 
+/// The least time that a stream is waited for before that is news: timers count in milliseconds.
+const MOMENT: Duration = Duration::from_millis(1);
+
 /// The stream that a subscription's next group will travel on.
 ///
 /// The group is chosen only once its stream is open, so that a peer that grants few streams gets
@@ -67,8 +70,9 @@ impl<S: wt::Session> Lane<S> {
         Poll::Ready(opened)
     }
 
-    /// When a stream will have been opening for so long, if one is.
+    /// When a stream will have been opening for so long, if one is: for a moment at least.
     pub(super) fn overdue(&self, time: Duration) -> Option<Instant> {
+        let time = time.max(MOMENT);
         self.opening.as_ref().map(|opening| opening.since + time)
     }
 

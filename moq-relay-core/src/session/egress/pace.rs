@@ -19,7 +19,7 @@ pub(super) struct Pace {
     pub(super) subscription: Subscription,
     /// What the publisher says of the track.
     pub(super) own: TrackInfo,
-    /// Groups that are given up, until they have learned of it.
+    /// Groups that are given up and still on their way.
     condemned: Vec<u64>,
     /// Set when the subscriber is gone: everything is given up.
     pub(super) ended: bool,
@@ -102,7 +102,7 @@ pub(super) struct Orders {
     heeded: u64,
 }
 
-/// The pace of a subscription, which all its groups were told of.
+/// The pace of a subscription, and how often its groups were told to look at it.
 // In this order, so that what is looked at all the time is next to the bell's mark.
 #[derive(Debug, Default)]
 #[repr(C)]

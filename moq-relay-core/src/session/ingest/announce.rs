@@ -105,11 +105,9 @@ fn take_in<S: wt::Session>(
         state.tally.received.add(1);
         stats.announcements_received.add(1);
     }
-    let too_many = *known >= state.context.limits.max_announced;
-    let sensible = match announce {
-        Announce::Active(_) if too_many => false,
-        Announce::Active(_) | Announce::Ended(_) | Announce::Live => take(announce),
-    };
+    let is_full = *known >= state.context.limits.max_announced;
+    let is_too_many = is_full && matches!(announce, Announce::Active(_));
+    let sensible = !is_too_many && take(announce);
     match announce {
         // The others stay.
         _ if !sensible => {

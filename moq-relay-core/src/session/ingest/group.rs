@@ -55,15 +55,13 @@ pub(in crate::session) async fn receive<S: wt::Session>(
     drop(arrival);
     match begun {
         Ok((group, _open)) => {
-            trace!(
-                id = header.subscribe,
-                group = header.sequence,
-                "group begins"
-            );
+            let subscription = header.subscribe;
+            trace!(subscription, group = header.sequence, "group begins");
             fill(&state, group, reader).await;
         }
         Err(error) => {
-            debug!(id = header.subscribe, group = header.sequence, %error, "group refused");
+            let subscription = header.subscribe;
+            debug!(subscription, group = header.sequence, %error, "group refused");
             reader.stop(error.code());
         }
     }

@@ -144,7 +144,7 @@ impl<S: wt::Session> Open<S> {
             min: demand.min,
             max: demand.max,
         };
-        debug!(id = registration.id, "subscribes");
+        debug!(subscription = registration.id, "subscribes");
         let opened = subscribe(&state.session, state.dialect, &message).await;
         let (request, replies) = opened.map_err(lost)?;
         Ok(Self {
