@@ -8,6 +8,9 @@ use super::stats::Spread;
 
 const OURS: &str = "ours";
 
+/// How many times what bare quinn holds for a connection a subscriber may take.
+const MEMORY: f64 = 1.25;
+
 /// How much larger the others' p99 may be with a slow reader among them.
 const HARM: f64 = 1.1;
 
@@ -26,7 +29,7 @@ pub(super) fn table(results: &Results) -> Vec<Vec<String>> {
     let header = [
         "shape",
         "CPU / bare",
-        "goal",
+        "CPU goal",
         "CPU / seed",
         "memory / bare",
         "memory / seed",
@@ -103,10 +106,14 @@ fn missed(against: &Against<'_>) -> Vec<&'static str> {
     // The ratio is that of few to many.
     let dearer = against.beside(Trial::cpu_per_announcement);
     let failed = against.results.failures(shape.name, OURS);
-    let checks: [Check; 9] = [
+    let checks: [Check; 10] = [
         ("some runs", Some(failed.is_empty())),
         ("CPU / bare", floor),
         ("CPU / seed", at_most(against.ratio(SEED, cost(shape)), 1.0)),
+        (
+            "memory / bare",
+            at_most(against.ratio(FLOOR, memory(shape)), MEMORY),
+        ),
         (
             "memory / seed",
             at_most(against.ratio(SEED, memory(shape)), 1.0),
@@ -189,8 +196,10 @@ mod tests {
         assert_eq!(misses(good), ["nothing"]);
         let mut slow = of("ours", 0.012);
         (slow.p99, slow.loss) = (2.5, Some(0.1));
+        slow.kib_per_subscriber = slow.kib_per_subscriber.map(|kib| kib * 1.3);
         let bad = vec![of("bare", 0.010), slow, of("seed", 0.02)];
-        assert_eq!(misses(bad), ["CPU / bare, p99 / seed, loss"]);
+        let missed = "CPU / bare, memory / bare, memory / seed, p99 / seed, loss";
+        assert_eq!(misses(bad), [missed]);
     }
 
     #[test]
