@@ -94,9 +94,7 @@ impl<T> Shared<T> {
         match check(&mut locked) {
             Some(result) => Poll::Ready(result),
             None => {
-                let outdated = locked.wait(seat, cx.waker());
-                drop(locked);
-                drop(outdated);
+                locked.wait(seat, cx.waker());
                 Poll::Pending
             }
         }
@@ -126,22 +124,22 @@ impl<T> Shared<T> {
 }
 
 impl<T> Locked<'_, T> {
-    /// Takes a seat, or keeps the one it has.
-    ///
-    /// Returns a waker to be dropped once the lock is released: it may be the last of its task, and
-    /// what that owns may want the lock.
-    #[must_use]
-    pub(crate) fn wait(&mut self, seat: &mut Seat, waker: &Waker) -> Option<Waker> {
+    /// Takes a seat, or keeps the one it has, and unlocks.
+    pub(crate) fn wait(mut self, seat: &mut Seat, waker: &Waker) {
         let next = self.rings.load(Ordering::Relaxed) + 1;
-        if seat.ring == next {
-            return self.inner.waiting.replace(seat.key, waker);
-        }
-        seat.ring = next;
-        seat.key = self.inner.waiting.insert(waker);
-        None
+        let outdated = if seat.ring == next {
+            self.inner.waiting.replace(seat.key, waker)
+        } else {
+            seat.ring = next;
+            seat.key = self.inner.waiting.insert(waker);
+            None
+        };
+        drop(self);
+        // Outside the lock: it may be the last of its task, and what that owns may want the lock.
+        drop(outdated);
     }
 
-    /// Returns a waker to be dropped once the lock is released, as [`wait`](Self::wait) does.
+    /// Returns the waker to be dropped once the lock is released: it may be the last of its task.
     fn leave(&mut self, seat: &mut Seat) -> Option<Waker> {
         let Seat { ring, key } = std::mem::take(seat);
         let is_taken = ring == self.rings.load(Ordering::Relaxed) + 1;

@@ -221,14 +221,11 @@ impl TrackConsumer {
     /// be; it has to look again by itself at the time returned, if there is one.
     pub(crate) fn poll_ready(&mut self, cx: &Context<'_>, terms: &Terms) -> Step {
         let track = self.track.clone();
-        let mut state = track.state.lock();
+        let state = track.state.lock();
         let step = self.look(&state, terms);
-        let outdated = match step {
-            Step::Wait(_) => state.wait(&mut self.seat, cx.waker()),
-            Step::Ready(_) => None,
-        };
-        drop(state);
-        drop(outdated);
+        if let Step::Wait(_) = step {
+            state.wait(&mut self.seat, cx.waker());
+        }
         step
     }
 
